@@ -3,7 +3,9 @@ take is the user's to say."""
 
 from __future__ import annotations
 
+import mmap
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +110,19 @@ def test_an_analysis_takes_no_more_than_the_user_allows(monkeypatch: pytest.Monk
         memory.require_room_for_tokens(CPU, lambda n: n << 20, 200, "It")
     memory.begin_allowance(CPU)  # of the next analysis: what is held by then is not its own
     assert memory.free_memory(CPU) > 200 << 20
+
+
+def test_pages_of_files_that_are_read_for_the_first_time_are_not_what_an_analysis_takes() -> None:
+    libraries = Path(torch.__file__).parent.glob("lib/*.so*")
+    library = max(libraries, key=lambda file: file.stat().st_size)
+    with library.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with mapped, memory.peak_memory(CPU) as peak:
+        held = torch.ones(32 << 18)
+        assert {mapped[page] for page in range(0, 96 << 20, mmap.PAGESIZE)}
+        del held
+    if peak.above is not None:
+        assert peak.above == pytest.approx(32 << 20, rel=0.2)
 
 
 def test_what_torch_keeps_of_a_gpu_and_does_not_use_is_free(

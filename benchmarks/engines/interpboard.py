@@ -126,7 +126,12 @@ class Engine:
 
 def opened(model: Any, name: str = "random") -> LanguageModel:
     """``model``, looked into. Its tokens are the ids as words: ``"17 4"`` is a prompt of two."""
+    return LanguageModel.of(model, words_of(model), name)
+
+
+def words_of(model: Any) -> PreTrainedTokenizerFast:
+    """A tokenizer whose tokens are the ids of ``model`` as words."""
     ids = {str(i): i for i in range(model.config.vocab_size)}
     words = Tokenizer(models.WordLevel(ids, unk_token="0"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    return LanguageModel.of(model, PreTrainedTokenizerFast(tokenizer_object=words), name)
+    return PreTrainedTokenizerFast(tokenizer_object=words)

@@ -160,7 +160,11 @@ class Peak:
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """What the work meanwhile takes: of the GPU's memory, or of the process's (on Linux)."""
+    """What the work meanwhile takes: of the GPU's memory, or of the process's (on Linux).
+
+    Pages of files that a process reads for the first time, its libraries' code among them, are nobody's: the
+    system takes them back when it will, and the first analysis of a process would have 30 MiB of them.
+    """
     peak = Peak()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -168,10 +172,12 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
         yield peak
         peak.above = torch.cuda.max_memory_allocated(device) - held
         return
-    began = _begin_peak()
+    began, of_files = _begin_peak(), _status("RssFile") or 0
     yield peak
-    highest = _status("VmHWM")
-    peak.above = None if began is None or highest is None else max(0, highest - began)
+    highest, read = _status("VmHWM"), (_status("RssFile") or 0) - of_files
+    peak.above = (
+        None if began is None or highest is None else max(0, highest - began - max(0, read))
+    )
 
 
 def _left_of_limit() -> int | None:
