@@ -79,7 +79,8 @@ def _half(tokenizer: Any, token: int) -> bytes | None:
 
 def _group(first: int, halves: Sequence[bytes | None]) -> Group | None:
     whole, lengths = b"", []
-    for data in halves[first:]:
+    for at in range(first, len(halves)):  # a slice would be a copy a token
+        data = halves[at]
         if data is None:
             return None
         whole += data

@@ -24,16 +24,26 @@ def encoded_text(
 ) -> tuple[tuple[int, ...], Spans]:
     """The ids of ``text``, which may be a pair where the model gives labels, and each token's characters.
 
-    Raises ``BadPrompt``.
+    Raises ``BadPrompt``, also where there are more tokens than the model can read.
     """
     if lm.anatomy.label_head is not None and BARS in text:
         ids, spans = _pair(lm, text, special_tokens)
+        _refuse_long(lm, ids)
     else:
         encoded = encode(lm.tokenizer, text, special_tokens)
+        _refuse_long(lm, encoded.ids)  # first: a book is refused before its tokens are placed
         ids, spans = encoded.ids, spans_of(lm.tokenizer, text, encoded) if encoded.ids else ()
     if lm.anatomy.separator is not None and ids:
         _refuse_other_segments(lm, text, ids)
     return ids, spans
+
+
+def _refuse_long(lm: LanguageModel, ids: tuple[int, ...]) -> None:
+    context = lm.anatomy.context
+    if context is not None and len(ids) > context:
+        raise BadPrompt(
+            f"The prompt has {len(ids)} tokens, the model's context is {context}.", "Shorten it."
+        )
 
 
 def _pair(lm: LanguageModel, text: str, special_tokens: bool) -> tuple[tuple[int, ...], Spans]:

@@ -60,11 +60,6 @@ def make_prompt(
             f"The tokenizer gives token {max(ids)}, the model knows {lm.anatomy.d_vocab} tokens.",
             "Model and tokenizer do not belong together.",
         )
-    context = lm.anatomy.context
-    if context is not None and len(ids) > context:
-        raise BadPrompt(
-            f"The prompt has {len(ids)} tokens, the model's context is {context}.", "Shorten it."
-        )
     return PromptInfo(text, shown_tokens(lm.tokenizer, ids), ids, spans)
 
 

@@ -317,4 +317,7 @@ def _with_marks(text: str, spans: Sequence[Span]) -> list[Span]:
 
 def _next(spans: Sequence[Span], at: int, length: int) -> int:
     """Where the next token's characters begin that are not those of the token ``at`` too."""
-    return next((begin for begin, end in spans[at + 1 :] if end > spans[at][1]), length)
+    behind = (
+        spans[later] for later in range(at + 1, len(spans))
+    )  # a slice would be a copy a token
+    return next((begin for begin, end in behind if end > spans[at][1]), length)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,7 +16,9 @@ from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import appended
+from interpboard.runs.half_characters import _group
 from interpboard.runs.prompt import make_prompt, resolve_position, text_prefix, without_appended
+from interpboard.runs.spans import _next
 from tests.tokenizers import KINDS, lm_of
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
@@ -186,3 +189,38 @@ def test_a_mark_at_the_beginning_of_a_file_of_text_is_no_text(tmp_path: Path) ->
         file.write_text(f"{mark}Tom is 8.\nHe is \ufeff happy", encoding="utf-8")
         found.append([window.ids for window in windows(lm, corpus_files(file), 5)])
     assert found[0] == found[1]
+
+
+class Whole(list[Any]):
+    """A list of which no copy is taken: a copy a token is a minute for a page, and an hour for a book."""
+
+    def __getitem__(self, at: Any) -> Any:
+        assert isinstance(at, int), "a part of it was copied"
+        return super().__getitem__(at)
+
+
+def test_a_token_looks_at_those_behind_it_without_a_copy_of_them() -> None:
+    spans = Whole([(0, 0), (0, 0), (0, 3), (3, 5)])
+    assert [_next(spans, at, 5) for at in range(4)] == [0, 0, 3, 5]
+    euro = "€".encode()
+    halves = Whole([None, euro[:1], euro[1:], None])
+    assert _group(0, halves) is None
+    found = _group(1, halves)
+    assert found is not None
+    assert (found.first, found.text) == (1, "€")
+
+
+@EVERY
+def test_a_text_beyond_the_context_is_refused_before_its_tokens_are_placed(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = lm_of(kind)
+    context = lm.anatomy.context
+    assert context is not None
+
+    def placed(*_: Any) -> None:
+        raise AssertionError("the tokens of a book are placed in its text")
+
+    monkeypatch.setattr("interpboard.runs.pair_prompt.spans_of", placed)
+    with pytest.raises(BadPrompt, match=f"the model's context is {context}"):
+        make_prompt(lm, "Tom is 8. " * context)
