@@ -7,20 +7,20 @@ format cannot give, half a line or a text that is no UTF-8, is a row with its pr
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from interpboard.datasets.columns import Columns
-from interpboard.datasets.dataset_lines import LARGEST_DATASET, read_line
+from interpboard.datasets.dataset_lines import read_line
 from interpboard.datasets.rows import DatasetRow, UnusableRow, row_of_line, row_of_record
 from interpboard.datasets.templates import read_template
+from interpboard.datasets.text_files import LONGEST_LINE, byte_lines, opened, texts, whole
+from interpboard.display import visible
 from interpboard.errors import BadParameter, MissingPackage
 
-LONGEST_LINE = 20_000_000  # bytes
 _A_BATCH = 1024  # rows of Parquet and Arrow
 
 Reader = Callable[[Path, Columns, int], Iterator[DatasetRow]]
@@ -44,7 +44,7 @@ def _lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
             f"{path} is a file of lines, which has no columns.", "Leave --columns out."
         )
     number = first
-    for at, text in _texts(path):
+    for at, text in texts(path):
         if isinstance(text, UnusableRow):
             yield DatasetRow(number, f"{path.name}:{at}", problem=str(text))
         else:
@@ -57,7 +57,7 @@ def _lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
 
 def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     number = first
-    for at, text in _texts(path):
+    for at, text in texts(path):
         if not isinstance(text, UnusableRow) and not text.strip():
             continue
         try:
@@ -71,7 +71,7 @@ def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow
 
 def _json(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     try:
-        found = json.loads(_whole(path))
+        found = json.loads(whole(path))
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise BadParameter(
@@ -99,10 +99,11 @@ def _tab_separated(path: Path, columns: Columns, first: int) -> Iterator[Dataset
 
 def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iterator[DatasetRow]:
     csv.field_size_limit(LONGEST_LINE)
-    with _opened(path) as file:
+    with opened(path) as file:
         # Bytes that are no UTF-8 stay marked, and make their row unusable instead of the file.
-        texts = (line.decode("utf-8", "surrogateescape") for line in _byte_lines(file))
-        reader = csv.reader(texts, delimiter=delimiter, strict=False)
+        lines = (line.decode("utf-8", "surrogateescape") for line in byte_lines(file))
+        # Strict: a quote that is never closed would make all lines behind it one row, without a word.
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
             names = next(reader, [])
         except csv.Error as error:
@@ -113,12 +114,13 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
         _check_columns(path, columns, head)
         number = first
         while True:
+            begin = reader.line_num + 1
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                yield DatasetRow(
-                    number, f"{path.name}:{reader.line_num}", problem=f"is no CSV: {error}"
-                )
+                over = f" (lines {begin} to {reader.line_num})" * (reader.line_num > begin)
+                problem = f"is no CSV: {error}{over}"
+                yield DatasetRow(number, f"{path.name}:{begin}", problem=problem)
                 number += 1
                 continue
             if values is None:
@@ -173,7 +175,7 @@ def _of_batches(path: Path, batches: Any, columns: Columns, first: int) -> Itera
 
 
 def _templates(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
-    template = read_template(path, _whole(path))
+    template = read_template(path, whole(path))
     if template.table is None:
         for at, record in enumerate(template.records()):
             yield _made(record, columns, first + at, f"{path.name}[{at}]")
@@ -192,7 +194,7 @@ def files_read_with(path: Path) -> tuple[Path, ...]:
     """``path``, and the table that it names where it is a template of one. Raises ``BadParameter``."""
     if suffix_of(path) != ".toml":
         return (path,)
-    table = read_template(path, _whole(path)).table
+    table = read_template(path, whole(path)).table
     if table is None:
         return (path,)
     if suffix_of(table) in (".txt", ".toml"):
@@ -242,58 +244,15 @@ def _check_columns(path: Path, columns: Columns, head: list[str]) -> None:
         )
     named = {*head, *(ours for ours, _ in columns.taken)}
     if not named & {"text", "clean", "messages"}:
+        if len(head) == 1 and (mark := next((mark for mark in ";\t|," if mark in head[0]), "")):
+            raise BadParameter(
+                f"{path} has {visible(mark)} between its columns.",
+                "Save it with commas, or with tabs as .tsv.",
+            )
         raise BadParameter(
             f"{path} has no column text; it has {', '.join(head) or 'none'}.",
             f"Say which it is: --columns text={head[0] if head else 'NAME'}.",
         )
-
-
-def _texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
-    """Each line's number, from 1, and its text without its end; or why it has none."""
-    with _opened(path) as file:
-        for at, raw in enumerate(_byte_lines(file), 1):
-            if len(raw) >= LONGEST_LINE:
-                yield at, UnusableRow(f"is longer than {LONGEST_LINE // 10**6} MB")
-                continue
-            try:
-                text = raw.decode("utf-8")
-            except UnicodeDecodeError:
-                yield at, UnusableRow("is no UTF-8 text")
-                continue
-            text = text.removeprefix("\ufeff") if at == 1 else text
-            yield at, text.removesuffix("\n").removesuffix("\r")
-
-
-def _byte_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Lines, none longer than the limit: the rest of a longer one is passed over."""
-    while line := file.readline(LONGEST_LINE):
-        yield line
-        while len(line) >= LONGEST_LINE and not line.endswith(b"\n"):
-            line = file.readline(LONGEST_LINE)
-
-
-def _whole(path: Path) -> bytes:
-    with _opened(path) as file:
-        raw = file.read(LARGEST_DATASET + 1)
-    if len(raw) > LARGEST_DATASET:
-        raise BadParameter(
-            f"{path} has more than {LARGEST_DATASET // 10**6} MB.", "Use .jsonl, which is streamed."
-        )
-    return raw
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        if path.name.lower().endswith(".gz"):
-            with gzip.open(path) as file:
-                yield file  # type: ignore[misc]  # reads as a file of bytes does
-        else:
-            with path.open("rb") as plain:
-                yield plain
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadParameter(f"Cannot read {path}: {reason}.", "Check it.") from error
 
 
 @contextmanager

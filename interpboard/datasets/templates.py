@@ -141,6 +141,11 @@ def _checked(
             raise BadParameter(
                 f"{path}: {name} is a column of its own.", "Call the slot otherwise."
             )
+        if name == "template" and len(texts) > 1:
+            raise BadParameter(
+                f"{path}: template says which of several texts a row was made from.",
+                "Call the slot otherwise.",
+            )
     if given.get("combine", "product") not in _COMBINE:
         raise BadParameter(f"{path}: combine is {' or '.join(_COMBINE)}.", "Mend it.")
     lengths = {len(values) for values in slots.values()}
@@ -159,4 +164,25 @@ def _checked(
     distinct = given.get("distinct", [])
     if not isinstance(distinct, list) or not set(map(str, distinct)) <= set(slots):
         raise BadParameter(f"{path}: distinct names slots, as a list.", "Mend it.")
+    if given.get("combine", "product") == "product":
+        _refuse_rows_twice(path, texts, fixed, slots)
     return texts, fixed, slots
+
+
+def _refuse_rows_twice(
+    path: Path, texts: list[str], fixed: Mapping[str, str], slots: Mapping[str, list[str]]
+) -> None:
+    """Raise ``BadParameter`` where a combination would give the same row again: an interval over such rows
+    would be narrower than what is known."""
+    for name, values in slots.items():
+        if again := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
+            raise BadParameter(
+                f"{path}: slot {name!r} has {again[0]!r} twice.", "Name each value once."
+            )
+        for text in texts:
+            if len(values) > 1 and not any(name in slots_of(t) for t in (text, *fixed.values())):
+                times = f"each row would stand there {len(values)} times"
+                raise BadParameter(
+                    f"{path}: {name!r} is no slot of {text!r}: {times}.",
+                    'Leave the slot out, put it into the text, or write combine = "pair".',
+                )

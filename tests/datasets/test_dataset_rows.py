@@ -138,6 +138,31 @@ def test_a_bad_row_among_good_ones_stops_nobody(tmp_path: Path) -> None:
     assert [row.place for row in found][-1] == "a.jsonl:5"
 
 
+def test_a_quote_that_is_never_closed_makes_no_text_of_the_lines_behind_it(tmp_path: Path) -> None:
+    """They would be one prompt that nobody wrote, and all their rows be gone without a word."""
+    path = tmp_path / "a.csv"
+    path.write_text('text\nfirst\n"two\nlines"\n"open\nthird\nfourth\n', encoding="utf-8")
+    found = rows(path)
+    assert [row.text for row in found if not row.problem] == ["first", "two\nlines"]
+    (bad,) = (row for row in found if row.problem)
+    assert (bad.place, bad.problem) == (
+        "a.csv:5", "is no CSV: unexpected end of data (lines 5 to 7)",
+    )  # fmt: skip
+    path.write_text('text,n\n"a" b,1\nsecond,2\n', encoding="utf-8")
+    assert [row.text for row in rows(path)] == ["", "second"]
+
+
+def test_text_of_another_encoding_and_other_marks_between_columns_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for encoding in ("utf-16", "utf-16-be"):
+        path.write_bytes("\ufeff".encode(encoding) + "text,target\nx, y\n".encode(encoding))
+        with pytest.raises(BadParameter, match=r"is UTF-16 text. Save it as UTF-8"):
+            rows(path)
+    path.write_text("text;target\nx; y\n", encoding="utf-8")
+    with pytest.raises(BadParameter, match=r"has ; between its columns. Save it with commas"):
+        rows(path)
+
+
 def test_a_chat_may_be_a_row(tmp_path: Path) -> None:
     path = tmp_path / "chats.jsonl"
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,32 @@ def test_a_template_file_that_says_nothing_is_refused(tmp_path: Path, text: str,
     (tmp_path / "t.csv").write_text("x,y\n1,2\n")
     with pytest.raises(BadParameter, match=said):
         rows(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('text = "{A} is"\n[slots]\nA = ["x"]\nB = ["1", "2"]\n', "'B' is no slot of '{A} is'"),
+        ('text = ["{A} {B}", "{A}"]\n[slots]\nA = ["x"]\nB = ["1", "2"]\n', "'B' is no slot of '{A}'"),
+        ('text = "{A} is"\n[slots]\nA = ["x", "y", "x"]\n', "slot 'A' has 'x' twice"),
+        (
+            'text = ["{template} a", "{template} b"]\n[slots]\ntemplate = ["x"]\n',
+            "template says which of several texts",
+        ),
+    ],
+)  # fmt: skip
+def test_a_row_is_made_once_and_no_slot_takes_the_number_of_its_text(
+    tmp_path: Path, content: str, said: str
+) -> None:
+    """The same row twice would be counted twice, and its interval be too narrow."""
+    path = tmp_path / "rows.toml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(BadParameter, match=re.escape(said)):
+        open_dataset([path]).require_columns()
+
+
+def test_a_slot_may_be_kept_beside_the_text_where_slots_are_paired(tmp_path: Path) -> None:
+    path = tmp_path / "rows.toml"
+    slots = '[slots]\nA = ["Mary", "Mary"]\nkind = ["f", "f"]\n'
+    path.write_text(f'text = "{{A}} is"\ncombine = "pair"\n{slots}', encoding="utf-8")
+    assert [(row.text, row.other["kind"]) for row in rows(path)] == [("Mary is", "f")] * 2

@@ -1,0 +1,65 @@
+"""The bytes and lines of a dataset's files, packed or not."""
+
+from __future__ import annotations
+
+import gzip
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from interpboard.datasets.dataset_lines import LARGEST_DATASET
+from interpboard.datasets.rows import UnusableRow
+from interpboard.errors import BadParameter
+
+LONGEST_LINE = 20_000_000  # bytes
+
+
+def texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
+    """Each line's number, from 1, and its text without its end; or why it has none."""
+    with opened(path) as file:
+        for at, raw in enumerate(byte_lines(file), 1):
+            if len(raw) >= LONGEST_LINE:
+                yield at, UnusableRow(f"is longer than {LONGEST_LINE // 10**6} MB")
+                continue
+            try:
+                text = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                yield at, UnusableRow("is no UTF-8 text")
+                continue
+            text = text.removeprefix("\ufeff") if at == 1 else text
+            yield at, text.removesuffix("\n").removesuffix("\r")
+
+
+def byte_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Lines, none longer than the limit: the rest of a longer one is passed over."""
+    while line := file.readline(LONGEST_LINE):
+        yield line
+        while len(line) >= LONGEST_LINE and not line.endswith(b"\n"):
+            line = file.readline(LONGEST_LINE)
+
+
+def whole(path: Path) -> bytes:
+    """All of a file that has an end. Raises ``BadParameter``."""
+    with opened(path) as file:
+        raw = file.read(LARGEST_DATASET + 1)
+    if len(raw) > LARGEST_DATASET:
+        raise BadParameter(
+            f"{path} has more than {LARGEST_DATASET // 10**6} MB.", "Use .jsonl, which is streamed."
+        )
+    return raw
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file, unpacked. Raises ``BadParameter``, also for one that is not UTF-8 from its first bytes on."""
+    try:
+        packed = path.name.lower().endswith(".gz")
+        with gzip.open(path) if packed else path.open("rb") as file:
+            if file.peek(2)[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
+                raise BadParameter(f"{path} is UTF-16 text.", "Save it as UTF-8.")
+            yield file  # type: ignore[misc]  # both read as a file of bytes does
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadParameter(f"Cannot read {path}: {reason}.", "Check it.") from error
