@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interpboard.datasets.rows import KNOWN_COLUMNS, UnusableRow
+from interpboard.datasets.rows import NAMED_COLUMNS, UnusableRow
 from interpboard.errors import BadParameter
 
 NO_COLUMN = "has no column"
 _SLOT = re.compile(r"\{([^{}]*)\}")
-_ASSIGNED = re.compile(rf"(?:^|,)\s*({'|'.join((*KNOWN_COLUMNS, 'clean'))})=")
+_ASSIGNED = re.compile(rf"(?:^|,)\s*({'|'.join((*NAMED_COLUMNS, 'clean'))})=")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_columns(text: str | None) -> Columns:
     if not starts or starts[0].start() != 0:
         raise BadParameter(
             f"--columns {text[:60]!r} names none of our columns first.",
-            f"Write text=COLUMN,target=COLUMN; ours are {', '.join(KNOWN_COLUMNS)}.",
+            f"Write text=COLUMN,target=COLUMN; ours are {', '.join(NAMED_COLUMNS)}.",
         )
     ends = [*(start.start() for start in starts[1:]), len(text)]
     return columns_of(
@@ -89,9 +89,9 @@ def columns_of(pairs: Sequence[tuple[str, str]]) -> Columns:
     """Columns from pairs of our name and the file's. Raises ``BadParameter``."""
     names = [ours for ours, _ in pairs]
     for ours, source in pairs:
-        if ours not in (*KNOWN_COLUMNS, "clean"):
+        if ours not in (*NAMED_COLUMNS, "clean"):
             raise BadParameter(
-                f"There is no column {ours!r}.", f"Ours are {', '.join(KNOWN_COLUMNS)}."
+                f"There is no column {ours!r}.", f"Ours are {', '.join(NAMED_COLUMNS)}."
             )
         if not source:
             raise BadParameter(f"The column {ours} is taken from nothing.", f"Write {ours}=COLUMN.")

@@ -19,6 +19,8 @@ from interpboard.display import visible
 KNOWN_COLUMNS = (
     "text", "messages", "target", "foil", "corrupted", "subject", "label", "position",
 )  # fmt: skip
+NAMED_COLUMNS = (*KNOWN_COLUMNS, "choices")
+"""Those that a file may have under other names. ``choices`` is kept beside the others: ``choices_of``."""
 _TEXTS = ("corrupted", "subject")
 _SHOWN = 60
 
@@ -79,6 +81,31 @@ def row_of_line(line: DatasetLine, number: int, place: str) -> DatasetRow:
         )
     except UnusableRow as error:
         return DatasetRow(number, place, problem=str(error))
+
+
+def choices_of(row: DatasetRow) -> str | None:
+    """The texts that are compared, one a line; None: the row has none. Raises ``UnusableRow``.
+
+    They may be a list of texts, have their labels beside them (``{"label": [...], "text": [...]}``, as data
+    of multiple choice come), be either as JSON in a CSV file, or a text with one a line.
+    """
+    given = row.other.get("choices")
+    if given is None:
+        return None
+    found: Any = given
+    if isinstance(given, str) and given.lstrip()[:1] in ("[", "{"):
+        try:
+            found = json.loads(given)
+        except (ValueError, RecursionError):
+            raise UnusableRow("has choices that are no JSON") from None
+        found = found.get("text") if isinstance(found, dict) else found
+    if isinstance(found, str):
+        return found
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise UnusableRow("has choices that are no list of texts")
+    if any(len(text.splitlines()) != 1 or not text.strip() for text in found):
+        raise UnusableRow("has a choice that is not one line of text")
+    return "\n".join(found)
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:

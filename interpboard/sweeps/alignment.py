@@ -21,6 +21,8 @@ from interpboard.results import Axis, PromptInfo
 OF_TOKENS = ("token", "query", "key", "source")
 """Axes that are the prompt's tokens, from the first."""
 EXPLAINED = "explained"
+OF_CHOICES = "choice"
+"""An axis of the texts of a row that are compared."""
 _ORDER = (
     "first", "before", "subject first", "subject middle", "subject last", "next", "between",
     "further",
@@ -74,6 +76,21 @@ def by_role(
         ]
         values = np.stack(parts, axis=number)
         aligned[number] = Axis(axis.name, present)
+    return tuple(aligned), values
+
+
+def by_choice(
+    axes: Sequence[Axis], values: np.ndarray, target: int | None
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """``values`` with an axis of choices, which every row has of its own, exchanged for one of the explained
+    choice and the mean of the others."""
+    aligned = list(axes)
+    for number, axis in enumerate(axes):
+        if axis.name == OF_CHOICES and target is not None:
+            others = np.delete(values, target, axis=number)
+            parts = [values.take(target, axis=number), _mean(others, number)]
+            values = np.stack(parts, axis=number)
+            aligned[number] = Axis(axis.name, (EXPLAINED, "others"))
     return tuple(aligned), values
 
 

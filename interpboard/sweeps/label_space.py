@@ -14,7 +14,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Axis
-from interpboard.sweeps.alignment import OF_TOKENS, by_role, ordered
+from interpboard.sweeps.alignment import OF_TOKENS, by_choice, by_role, ordered
 from interpboard.sweeps.row_results import RowResult
 
 _SHOWN = 40
@@ -40,13 +40,14 @@ class LabelSpace:
     def aligned(self, result: RowResult) -> tuple[tuple[Axis, ...], np.ndarray]:
         """A row's axes and values [axis, …], its tokens by what they are. Raises ``BadParameter``."""
         values = result.values.reshape([len(axis.labels) for axis in result.axes])
+        own, values = by_choice(result.axes, values, result.target_id)
         if self.by_roles:
-            return by_role(result.axes, values, result.roles)
+            return by_role(own, values, result.roles)
         numbered = tuple(
             Axis(axis.name, tuple(map(str, range(len(axis.labels)))))
             if axis.name in OF_TOKENS
             else axis
-            for axis in result.axes
+            for axis in own
         )
         return numbered, values
 

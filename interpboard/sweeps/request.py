@@ -13,7 +13,7 @@ from interpboard.errors import BadParameter
 from interpboard.registry import find_analysis
 from interpboard.results import MetricRequest
 
-OF_THE_ROW = ("corrupted", "subject")
+OF_THE_ROW = ("corrupted", "subject", "choices")
 """Parameters that a row's columns of those names give."""
 _OF_DATASETS = {
     "circuit": "it takes the dataset itself: interpboard analyze -a circuit -p dataset=FILE",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.datasets.rows import DatasetRow
+from interpboard.datasets.rows import DatasetRow, UnusableRow, choices_of
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
@@ -186,7 +186,7 @@ def _kept(task: _Task, name: str, result: Result, seconds: float) -> RowResult:
         baseline=result.baseline,
         warnings=result.warnings,
         seconds=seconds + task.prepared / len(task.ids),
-        **task.about,
+        **(task.about | (_of_choices(task, result) if ANALYSES[name].own_target else {})),
     )
 
 
@@ -215,13 +215,21 @@ def asked_of(
         asked.foil if row.foil is None else row.foil,
         asked.position if row.position is None else row.position,
     )
-    of_row = {key: row.column(key) for key in OF_THE_ROW if row.column(key) is not None}
     params = {}
     for name in request.analyses:
         takes = {parameter.name for parameter in find_analysis(name).parameters}
-        own = {key: value for key, value in of_row.items() if key in takes}
+        given = {key: _given(row, key) for key in OF_THE_ROW if key in takes}
+        own = {key: value for key, value in given.items() if value is not None}
         params[name] = {**request.params.get(name, {}), **own}
     return text_of_row(row), metric, params
+
+
+def _given(row: DatasetRow, name: str) -> str | None:
+    """What ``row`` has for a parameter. Raises ``BadParameter`` for choices that are none."""
+    try:
+        return choices_of(row) if name == "choices" else row.column(name)
+    except UnusableRow as error:
+        raise BadParameter(f"The row {error}.") from None
 
 
 def text_of_row(row: DatasetRow) -> str | Chat:
@@ -244,6 +252,22 @@ def _numbers(result: Result) -> np.ndarray:
     if result.values.dtype == object:
         raise BadParameter(f"{result.analysis} gives texts, of which there is no mean.")
     return result.values.astype(np.float64).reshape(-1)
+
+
+def _of_choices(task: _Task, result: Result) -> dict[str, Any]:
+    """What is known of a row whose choices are compared: which is explained, and which the model takes."""
+    found = result.extra["clean_score" if "clean_score" in result.extra else "score"]
+    (axis,), taken = found.axes, int(np.argmax(found.values))
+    info, named = result.metric, task.row.target is not None or task.asked.target is not None
+    assert info.target is not None
+    return {
+        "metric": info.name,
+        "target": info.target.token,
+        "target_id": info.target.id,
+        "foil": info.against.token if info.against else None,
+        "answer": axis.labels[taken],
+        "right": taken == info.target.id if named else None,
+    }
 
 
 def _about(task: _Task, request: SweepRequest) -> dict[str, Any]:
