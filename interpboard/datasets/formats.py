@@ -17,7 +17,7 @@ from interpboard.datasets.columns import Columns
 from interpboard.datasets.dataset_lines import read_line
 from interpboard.datasets.rows import DatasetRow, UnusableRow, row_of_line, row_of_record
 from interpboard.datasets.templates import read_template
-from interpboard.datasets.text_files import LONGEST_LINE, byte_lines, opened, texts, whole
+from interpboard.datasets.text_files import LONGEST_LINE, byte_lines, reading_file, texts, whole
 from interpboard.display import visible
 from interpboard.errors import BadParameter, MissingPackage
 
@@ -99,7 +99,7 @@ def _tab_separated(path: Path, columns: Columns, first: int) -> Iterator[Dataset
 
 def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iterator[DatasetRow]:
     csv.field_size_limit(LONGEST_LINE)
-    with opened(path) as file:
+    with reading_file(path) as file:
         # Bytes that are no UTF-8 stay marked, and make their row unusable instead of the file.
         lines = (line.decode("utf-8", "surrogateescape") for line in byte_lines(file))
         # Strict: a quote that is never closed would make all lines behind it one row, without a word.

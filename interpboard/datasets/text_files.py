@@ -18,7 +18,7 @@ LONGEST_LINE = 20_000_000  # bytes
 
 def texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
     """Each line's number, from 1, and its text without its end; or why it has none."""
-    with opened(path) as file:
+    with reading_file(path) as file:
         for at, raw in enumerate(byte_lines(file), 1):
             if len(raw) >= LONGEST_LINE:
                 yield at, UnusableRow(f"is longer than {LONGEST_LINE // 10**6} MB")
@@ -42,7 +42,7 @@ def byte_lines(file: IO[bytes]) -> Iterator[bytes]:
 
 def whole(path: Path) -> bytes:
     """All of a file that has an end. Raises ``BadParameter``."""
-    with opened(path) as file:
+    with reading_file(path) as file:
         raw = file.read(LARGEST_DATASET + 1)
     if len(raw) > LARGEST_DATASET:
         raise BadParameter(
@@ -52,7 +52,7 @@ def whole(path: Path) -> bytes:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def reading_file(path: Path) -> Iterator[IO[bytes]]:
     """The file, unpacked. Raises ``BadParameter``, also for one that is not UTF-8 from its first bytes on."""
     try:
         packed = path.name.lower().endswith(".gz")

@@ -83,10 +83,9 @@ def check_unicode(text: str, what: str) -> None:
 
 
 def spans_of(tokenizer: Any, text: str, encoded: Encoded) -> tuple[Span, ...]:
-    """Characters ``[begin, end)`` of each token; those of tokens that the tokenizer added are empty.
+    """Characters ``[begin, end)`` of each token, in order; those of tokens that the tokenizer added are empty.
 
-    Spans stand in order. White space belongs to the token behind it where that holds it. What a token
-    has of no character of the text, a space of the tokenizer's own say, is not in its span.
+    White space is the token's behind it where that holds it. What is of no character is in no span.
     """
     units = _units(tokenizer, encoded.own)
     placed = None if encoded.offsets is None else _as_said(text, units, encoded.offsets)
@@ -317,7 +316,5 @@ def _with_marks(text: str, spans: Sequence[Span]) -> list[Span]:
 
 def _next(spans: Sequence[Span], at: int, length: int) -> int:
     """Where the next token's characters begin that are not those of the token ``at`` too."""
-    behind = (
-        spans[later] for later in range(at + 1, len(spans))
-    )  # a slice would be a copy a token
-    return next((begin for begin, end in behind if end > spans[at][1]), length)
+    end, behind = spans[at][1], range(at + 1, len(spans))
+    return next((spans[i][0] for i in behind if spans[i][1] > end), length)

@@ -21,7 +21,7 @@ from interpboard.results import Axis, PromptInfo
 OF_TOKENS = ("token", "query", "key", "source")
 """Axes that are the prompt's tokens, from the first."""
 EXPLAINED = "explained"
-OF_CHOICES = "choice"
+CHOICE_AXIS = "choice"
 """An axis of the texts of a row that are compared."""
 _ORDER = (
     "first", "before", "subject first", "subject middle", "subject last", "next", "between",
@@ -86,7 +86,7 @@ def by_choice(
     choice and the mean of the others."""
     aligned = list(axes)
     for number, axis in enumerate(axes):
-        if axis.name == OF_CHOICES and target is not None:
+        if axis.name == CHOICE_AXIS and target is not None:
             others = np.delete(values, target, axis=number)
             parts = [values.take(target, axis=number), _mean(others, number)]
             values = np.stack(parts, axis=number)
