@@ -83,7 +83,7 @@ def check_unicode(text: str, what: str) -> None:
 
 
 def spans_of(tokenizer: Any, text: str, encoded: Encoded) -> tuple[Span, ...]:
-    """Characters ``[begin, end)`` of each token, in order; those of tokens that the tokenizer added are empty.
+    """Characters ``[begin, end)`` of each token, in order; of those that the tokenizer added empty ones.
 
     White space is the token's behind it where that holds it. What is of no character is in no span.
     """
