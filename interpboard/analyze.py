@@ -17,7 +17,7 @@ from interpboard.models.memory import memory_named
 from interpboard.registry import ANALYSES, Analysis, Overview, analyses_for, find_analysis
 from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
 from interpboard.runs.analysis import refuse_beforehand
-from interpboard.runs.chat import prompt_of
+from interpboard.runs.chat import Messages, prompt_of
 from interpboard.runs.metrics import Metric, metric_for
 from interpboard.runs.provenance import made_by
 from interpboard.runs.strip_analyses import all_that_it_has
@@ -28,7 +28,7 @@ _SMALLER = "Shorten the prompt, ask for less at a time, or use a smaller --dtype
 
 def analyze(
     lm: LanguageModel,
-    text: str | Chat,
+    text: str | Chat | Messages,
     analyses: Sequence[str] | None = None,
     metric: MetricRequest = MetricRequest(),  # noqa: B008 - frozen
     params: Mapping[str, Mapping[str, Any]] | None = None,
@@ -37,6 +37,8 @@ def analyze(
     on_start: Callable[[str], None] | None = None,
 ) -> Document:
     """Run ``analyses`` (names of the registry) on ``text`` or a chat; one document with all results.
+
+    A chat may be given as its messages, too.
 
     None: every analysis that the model has and that needs no more than it was given. ``params``: parameters
     by analysis name. Names and parameters are checked before anything runs. Raises the errors of
@@ -112,7 +114,7 @@ class BegunAnalysis:
 
 def begin(
     lm: LanguageModel,
-    text: str | Chat,
+    text: str | Chat | Messages,
     analysis: str,
     metric: MetricRequest,
     params: Mapping[str, Any],

@@ -101,7 +101,13 @@ def chosen_chat(text: str | None, flags: ChatFlags) -> Chat | None:
     from interpboard.results import Chat, Message  # with numpy, which no other command waits for
     from interpboard.results.chats import chat_in, read_chat_file
 
+    if chat is not None and not chat.strip():
+        raise BadPrompt("--chat is empty.", "Give a file, or JSON.")
     template_text = "" if template is None else read_chat_file(template)
+    if template is not None and not template_text.strip():
+        raise BadPrompt(
+            f"{template} holds no chat template.", "Leave out --chat-template, or write one."
+        )
     if chat is None:
         messages = tuple(Message(role, words) for role, words in spoken.items())
         return Chat(messages, flags.assistant is not None, chat_template=template_text)

@@ -12,6 +12,7 @@ from interpboard.errors import BadPrompt
 from interpboard.results.info import Chat, Message
 
 _OF_MESSAGE = ("role", "content")
+_FORM = 'A chat is [{"role": "user", "content": "…"}].'
 
 
 def read_chat(given: Any, where: str = "The chat") -> Chat:
@@ -22,46 +23,65 @@ def read_chat(given: Any, where: str = "The chat") -> Chat:
     whole = {"messages": given} if isinstance(given, list) else given
     known = set(Chat.__struct_fields__)
     if not isinstance(whole, dict) or not isinstance(whole.get("messages"), list):
-        raise BadPrompt(f"{where} holds no chat.", 'A chat is [{"role": "user", "content": "…"}].')
+        raise BadPrompt(f"{where} holds no chat.", _FORM)
     if other := sorted(set(map(str, whole)) - known):
         raise BadPrompt(f"{where} has {other[0]!r}.", f"A chat has {', '.join(sorted(known))}.")
-    messages = []
-    for number, message in enumerate(whole["messages"]):
-        if not isinstance(message, dict) or not all(
-            isinstance(message.get(key), str) for key in ("role", "content")
-        ):
-            raise BadPrompt(
-                f"{where}: message {number} is no {{role, content}} of two texts.",
-                "Pictures and tool calls are not read.",
-            )
-        beside = [key for key, value in message.items() if value and key not in _OF_MESSAGE]
-        if beside:
-            raise BadPrompt(
-                f"{where}: message {number} has {beside[0]!r}, which is not read.",
-                "A message is its role and content: write it there, or leave it out.",
-            )
-        messages.append(Message(message["role"], message["content"]))
+    messages = [_message(one, f"{where}: message {at}") for at, one in enumerate(whole["messages"])]
     tools = whole.get("tools") or []
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise BadPrompt(f"{where}: tools are a list of JSON schemas.")
     goes_on = whole.get("continue_final_message") or False
     if not isinstance(goes_on, bool):
         raise BadPrompt(f"{where}: continue_final_message is true or false.")
-    return Chat(
-        tuple(messages),
-        goes_on,
-        tuple(tools),
-        str(whole.get("chat_template") or ""),
-    )
+    template = whole.get("chat_template") or ""
+    if not isinstance(template, str):
+        raise BadPrompt(f"{where}: chat_template is a text, the template itself.")
+    return Chat(tuple(messages), goes_on, tuple(tools), template)
+
+
+def _message(given: Any, where: str) -> Message:
+    if not isinstance(given, dict):
+        raise BadPrompt(f"{where} is no {{role, content}}.", _FORM)
+    for key in _OF_MESSAGE:
+        if given.get(key) is None:
+            raise BadPrompt(f"{where} has no {key}.", _FORM)
+    role, content = given["role"], given["content"]
+    if isinstance(content, list):
+        raise BadPrompt(
+            f"{where} has its content in parts.",
+            "Write its text as one string; pictures and tool calls are not read.",
+        )
+    for key in _OF_MESSAGE:
+        if not isinstance(given[key], str):
+            raise BadPrompt(f"{where}: its {key} is no text.", _FORM)
+    beside = [key for key, value in given.items() if value and key not in _OF_MESSAGE]
+    if beside:
+        raise BadPrompt(
+            f"{where} has {beside[0]!r}, which is not read.",
+            "A message is its role and content: write it there, or leave it out.",
+        )
+    return Message(role, content)
 
 
 def chat_in(text: str, where: str = "The chat") -> Chat:
     """The chat whose JSON ``text`` is, see ``read_chat``. Raises ``BadPrompt``."""
     try:
-        given = json.loads(text)
+        given = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise BadPrompt(f"{where} is not JSON: {error}.") from None
+        raise BadPrompt(f"{where} is not JSON: {error}.", _FORM) from None
     return read_chat(given, where)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are there once: of two values JSON keeps the last, without a word."""
+    for at, (name, _) in enumerate(pairs):
+        if any(name == other for other, _ in pairs[:at]):
+            raise ValueError(f"{name!r} is there twice in one object")
+    return dict(pairs)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def read_chat_file(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 
@@ -43,12 +43,44 @@ def text_at(prompt: PromptInfo, positions: tuple[int, ...]) -> str:
     return prompt.text[held[0][0] : held[-1][1]] if held else ""
 
 
-_REASONING = re.compile(r"<think>.*?</think>", re.DOTALL)
+_THINK = re.compile(r"<(/?)think>")
 
 
-def reasoning_in(text: str) -> tuple[tuple[int, int], ...]:
-    """The characters ``[begin, end)`` of each closed ``<think>`` section, its marks among them."""
-    return tuple(section.span() for section in _REASONING.finditer(text))
+def reasoning_in(prompt: PromptInfo) -> tuple[tuple[int, int], ...]:
+    """The characters ``[begin, end)`` of each closed ``<think>`` section, its marks among them.
+
+    Of sections in each other the outer one. A ``<think>`` that is not closed in its turn, one that a
+    message only speaks of say, begins none.
+    """
+    return tuple(
+        section
+        for begin, end in _stretches(prompt)
+        for section in _closed(_THINK.finditer(prompt.text, begin, end))
+    )
+
+
+def _stretches(prompt: PromptInfo) -> list[tuple[int, int]]:
+    """The characters of each turn; of a prompt without any the whole."""
+    if not prompt.turns or not prompt.spans:
+        return [(0, len(prompt.text))]
+    return [
+        (prompt.spans[turn.begin][0], prompt.spans[turn.end - 1][1])
+        for turn in prompt.turns
+        if turn.begin < turn.end
+    ]
+
+
+def _closed(marks: Iterable[re.Match[str]]) -> list[tuple[int, int]]:
+    opened: list[int] = []
+    found: list[tuple[int, int]] = []
+    for mark in marks:
+        if not mark[1]:
+            opened.append(mark.start())
+        elif opened:
+            begin = opened.pop()
+            found = [own for own in found if own[0] < begin]  # those inside
+            found.append((begin, mark.end()))
+    return found
 
 
 def reasoning_sections(prompt: PromptInfo) -> tuple[tuple[int, int], ...]:
@@ -57,7 +89,7 @@ def reasoning_sections(prompt: PromptInfo) -> tuple[tuple[int, int], ...]:
     None where it is not known which characters the tokens are made of, and none of one token.
     """
     found = []
-    for first, last in reasoning_in(prompt.text):
+    for first, last in reasoning_in(prompt):
         inside = [at for at, (b, e) in enumerate(prompt.spans) if first < e and b < last and b < e]
         if len(inside) > 1:
             found.append((inside[0], inside[-1] + 1))

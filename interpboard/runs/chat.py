@@ -12,35 +12,42 @@ from __future__ import annotations
 
 import dataclasses
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
 from interpboard.errors import BadPrompt, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Chat, Message, PromptInfo, Turn
+from interpboard.results.chats import read_chat
 from interpboard.results.two_texts import SourceAndPrefix
 from interpboard.runs.prompt import make_prompt, require_two_strips
-from interpboard.runs.spans import check_unicode
 
 ASSISTANT = "assistant"
+Messages: TypeAlias = Sequence[Mapping[str, Any]]
+"""The turns of a chat, each ``{"role": …, "content": …}``."""
 
 
-def make_chat(lm: LanguageModel, chat: Chat) -> PromptInfo:
+def make_chat(lm: LanguageModel, chat: Chat | Messages) -> PromptInfo:
     """``chat`` as the model's template has it; the answer's first token is what the last position predicts.
 
-    Raises ``Unsupported`` where the tokenizer has no template and ``chat`` brings none, ``BadPrompt`` for
-    a chat that the template refuses.
+    ``chat``: a ``Chat``, or its messages as ``{"role": …, "content": …}``. Raises ``Unsupported`` where the
+    tokenizer has no template and ``chat`` brings none, ``BadPrompt`` for a chat that the template refuses.
     """
+    if not isinstance(chat, Chat):
+        chat = read_chat(list(chat))
     _check(chat)
     text = rendered_chat(lm, chat)
+    if not text:
+        raise BadPrompt("The chat template makes no text of this chat.", "Look at the template.")
     prompt = make_prompt(lm, text, special_tokens=False)
     return replace(prompt, chat=chat, turns=_turns(lm, chat, prompt))
 
 
 def prompt_of(
-    lm: LanguageModel, given: str | Chat, *, bare: bool = False
+    lm: LanguageModel, given: str | Chat | Messages, *, bare: bool = False
 ) -> tuple[LanguageModel, PromptInfo]:
     """A text or a chat as a prompt, and the model to ask it of: beside a chat nothing is put around texts.
 
@@ -81,7 +88,7 @@ def rendered_chat(lm: LanguageModel, chat: Chat, answering: bool = True) -> str:
             tokenize=False,
         )
     except Exception as error:  # templates raise whatever they like
-        reason = str(error).split("\n")[0]
+        reason = str(error).split("\n")[0].rstrip(". ")
         raise BadPrompt(
             f"The chat template refuses this chat: {reason or type(error).__name__}.",
             "Look at the roles and their order.",
@@ -93,8 +100,8 @@ def _check(chat: Chat) -> None:
     if not chat.messages:
         raise BadPrompt("The chat has no turns.", "Give at least one message.")
     for number, message in enumerate(chat.messages):
-        check_unicode(message.content, f"message {number}")
-        check_unicode(message.role, f"role of message {number}")
+        for name, said in (("content", message.content), ("role", message.role)):
+            _check_whole(said, f"The {name} of message {number}")
         if not message.role.strip():
             raise BadPrompt(f"Message {number} of the chat has no role.", "E.g. user.")
     if chat.continue_final_message and chat.messages[-1].role != ASSISTANT:
@@ -102,6 +109,16 @@ def _check(chat: Chat) -> None:
             f"The last turn is the {chat.messages[-1].role}'s, and only an answer can go on.",
             "End with a message of the assistant.",
         )
+
+
+def _check_whole(said: str, what: str) -> None:
+    """Raise ``BadPrompt`` for half of a surrogate pair, saying which and where."""
+    for at, char in enumerate(said):
+        if "\ud800" <= char <= "\udfff":
+            raise BadPrompt(
+                f"{what} holds half a character, \\u{ord(char):04x}, behind {at} characters.",
+                "Write the whole character, or leave it out.",
+            )
 
 
 # -- where the turns are ---------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def units_of(
         return [Unit(token, (at,)) for at, token in enumerate(prompt.tokens[:end])]
     if len(prompt.spans) != len(prompt.token_ids):
         raise BadParameter("It is not known which characters the tokens are made of.")
-    parts = _parts(prompt.text, _WORD if unit == "word" else _SENTENCE)
+    parts = _parts(prompt, _WORD if unit == "word" else _SENTENCE)
     turns, template = _numbered_turns(prompt), own_of_template(prompt)
     found: list[tuple[Hashable, list[int]]] = []
     for position in range(end):
@@ -97,9 +97,10 @@ def units_axis(prompt: PromptInfo, units: Sequence[Unit]) -> tuple[Axis, dict[st
     }
 
 
-def _parts(text: str, pattern: re.Pattern[str]) -> list[tuple[int, int]]:
+def _parts(prompt: PromptInfo, pattern: re.Pattern[str]) -> list[tuple[int, int]]:
     """The characters of each word or sentence; none is both of a thought and of the answer behind it."""
-    borders = [at for section in reasoning_in(text) for at in section]
+    text = prompt.text
+    borders = [at for section in reasoning_in(prompt) for at in section]
     found: list[tuple[int, int]] = []
     for begin, end in (part.span() for part in pattern.finditer(text)):
         cuts = [at for at in borders if text[begin:at].strip() and text[at:end].strip()]

@@ -11,7 +11,7 @@ from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.units.by_unit import unit_attribution
 from interpboard.attribution.units.context_cite import context_cite, fitted_lasso, lasso
-from interpboard.errors import BadParameter
+from interpboard.errors import BadParameter, Cancelled
 from interpboard.results import Chat, Message, MetricRequest
 from interpboard.results.tokens import own_of_template
 from interpboard.runs.chat import make_chat
@@ -19,6 +19,7 @@ from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.typed_marks import typed_marks
 from interpboard.runs.units import units_of
+from interpboard.runs.watch import Watch
 from interpboard.sweeps.unit_roles import roles_by_unit
 from tests.lm import case, tiny_lm
 from tests.runs.test_chat import chat_lm
@@ -94,12 +95,13 @@ def test_shapley_values_sum_to_the_change_from_the_baseline(unit: str) -> None:
     assert found.values.sum() == pytest.approx(float(change), rel=1e-5, abs=1e-6)
 
 
-def test_lasso_is_where_its_conditions_hold() -> None:
+@pytest.mark.parametrize(("samples", "units"), [(200, 12), (48, 200)])
+def test_lasso_is_where_its_conditions_hold(samples: int, units: int) -> None:
     generator = np.random.default_rng(1)
-    masks = (generator.random((200, 12)) < 0.5).astype(float)
-    values = masks @ generator.normal(size=12) + generator.normal(size=200) * 0.3
-    strength = 0.05
-    weights, intercept = lasso(masks, values, strength, np.zeros(12))
+    masks = (generator.random((samples, units)) < 0.5).astype(float)
+    values = masks[:, :12] @ generator.normal(size=12) + generator.normal(size=samples) * 0.3
+    strength = 0.02
+    weights, intercept = lasso(masks, values, strength, np.zeros(units))
     left = values - masks @ weights - intercept
     pull = (masks - masks.mean(0)).T @ left / len(values)
     assert left.mean() == pytest.approx(0, abs=1e-9)
@@ -107,6 +109,21 @@ def test_lasso_is_where_its_conditions_hold() -> None:
     np.testing.assert_allclose(
         pull[weights != 0], strength * np.sign(weights[weights != 0]), atol=1e-7
     )
+
+
+def test_a_fit_that_nobody_wants_any_more_stops_at_the_next_round() -> None:
+    generator = np.random.default_rng(1)
+    masks = (generator.random((48, 200)) < 0.5).astype(float)
+    values = generator.normal(size=48)
+    asked: list[bool] = []
+
+    def cancelled() -> bool:
+        asked.append(len(asked) == 2)
+        return asked[-1]
+
+    with pytest.raises(Cancelled):
+        fitted_lasso(masks[:36], values[:36], masks[36:], values[36:], Watch(cancelled=cancelled))
+    assert asked == [False, False, True]
 
 
 def test_what_is_sparse_and_linear_is_found_exactly() -> None:

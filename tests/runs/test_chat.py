@@ -17,7 +17,8 @@ from interpboard.errors import BadPrompt, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.reproduce import command_line, python_lines
 from interpboard.results import Chat, Message, MetricRequest, PromptInfo, Turn
-from interpboard.results.chats import chat_json, read_chat
+from interpboard.results.chats import chat_in, chat_json, read_chat
+from interpboard.results.tokens import reasoning_in
 from interpboard.runs.chat import make_chat
 from tests.lm import tiny_lm
 from tests.runs.chat_templates import MARKS, TEMPLATES, THINKING
@@ -123,14 +124,33 @@ def test_where_contents_are_changed_turns_are_found_by_their_ends() -> None:
         (Chat(()), "no turns"),
         (Chat((Message("", "a"),)), "no role"),
         (Chat((Message("user", "a"),), continue_final_message=True), "only an answer can go on"),
-        (Chat((Message("user", "\ud800"),)), "not valid UTF-8"),
+        (
+            Chat((Message("user", "ab\ud83d"),)),
+            r"content of message 0 holds half a character, \\ud83d",
+        ),
+        (Chat((Message("us\udc00er", "a"),)), "role of message 0 holds half a character"),
+        (Chat((Message("user", "a"),), chat_template="{{ '' }}"), "makes no text of this chat"),
+        (
+            Chat((Message("user", "a"),), chat_template="{{ raise_exception('No. ') }}"),
+            "chat: No[.] L",
+        ),
         (Chat((Message("user", "a"),), chat_template="{% for"), "template refuses"),
         (
             Chat((Message("user", "a"),), chat_template="{{ ''.__class__.mro() }}"),
             "template refuses",
         ),
     ],
-    ids=["empty", "no role", "a user goes on", "half a character", "no template", "not sandboxed"],
+    ids=[
+        "empty",
+        "no role",
+        "a user goes on",
+        "half a character",
+        "half a role",
+        "no text",
+        "one full stop",
+        "no template",
+        "not sandboxed",
+    ],
 )
 def test_what_is_no_chat_is_refused_in_a_line(own: Chat, words: str) -> None:
     with pytest.raises(BadPrompt, match=words) as caught:
@@ -153,14 +173,61 @@ def test_a_model_without_a_template_says_so_and_takes_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
-    [5, "a", {}, {"messages": 5}, [5], [{"role": "user"}], [{"role": 5, "content": "a"}],
-     {"messages": [], "other": 1}, {"messages": [], "tools": 5},
-     [{"role": "user", "content": [{"type": "image"}]}]],
-)  # fmt: skip
-def test_json_that_is_no_chat_is_refused(given: Any) -> None:
-    with pytest.raises(BadPrompt):
-        read_chat(given)
+    ("given", "words"),
+    [
+        ("5", "holds no chat"),
+        ('"a"', "holds no chat"),
+        ("{}", "holds no chat"),
+        ('{"messages": 5}', "holds no chat"),
+        ('{"role": "user", "content": "a"}', "holds no chat"),
+        ("", "is not JSON"),
+        ('{"role": "user"}\n{"role": "user"}', "is not JSON"),
+        ("[5]", "message 0 is no"),
+        ('[{"role": "user"}]', "message 0 has no content"),
+        ('[{"role": "user", "content": null}]', "message 0 has no content"),
+        ('[{"content": "a"}]', "message 0 has no role"),
+        ('[{"role": 5, "content": "a"}]', "its role is no text"),
+        ('[{"role": "user", "content": [{"type": "text", "text": "a"}]}]', "content in parts"),
+        ('[{"role": "user", "content": "a", "content": "b"}]', "'content' is there twice"),
+        ('{"messages": [], "other": 1}', "has 'other'"),
+        ('{"messages": [], "tools": 5}', "tools are a list"),
+        ('{"messages": [], "tools": [{"maximum": NaN}]}', "NaN is no number"),
+        ('{"messages": [], "chat_template": 5}', "chat_template is a text"),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_json_that_is_no_chat_is_refused_with_what_is_wrong(given: str, words: str) -> None:
+    with pytest.raises(BadPrompt) as caught:
+        chat_in(given)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_messages_are_a_chat_in_python() -> None:
+    lm, messages = chat_lm("llama3"), [{"role": "user", "content": "A cat"}]
+    assert make_chat(lm, messages) == make_chat(lm, Chat((Message("user", "A cat"),)))
+    document = analyze(lm, messages, ("predictions",))
+    assert document.prompt == make_chat(lm, messages)
+    with pytest.raises(BadPrompt, match="no role"):
+        make_chat(lm, [{"content": "a"}])
+
+
+def test_a_chat_beyond_the_context_is_refused_before_anything_is_done_with_its_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_given: object) -> None:
+        raise AssertionError("characters of tokens that no model reads")
+
+    monkeypatch.setattr("interpboard.runs.pair_prompt.spans_of", never)
+    with pytest.raises(BadPrompt, match="the model's context is 1024"):
+        make_chat(chat_lm(), Chat((Message("user", "cat " * 3000),)))
+
+
+def test_a_role_that_no_model_knows_is_said() -> None:
+    lm = chat_lm("chatml")
+    for role, said in (("user", 0), ("tool", 0), ("User", 1), ("asistant", 1), (" user", 1)):
+        warnings = analyze(lm, Chat((Message(role, "a"),)), ("predictions",)).results[0].warnings
+        assert sum("is no role that models are trained with" in words for words in warnings) == said
 
 
 def test_a_chat_comes_back_from_its_json() -> None:
@@ -230,3 +297,23 @@ def test_what_a_message_has_beside_its_words_is_not_dropped(
 def test_whether_an_answer_goes_on_is_true_or_false() -> None:
     with pytest.raises(BadPrompt, match="continue_final_message"):
         read_chat({"messages": [{"role": "user", "content": "a"}], "continue_final_message": "no"})
+
+
+@pytest.mark.parametrize(
+    ("contents", "thoughts"),
+    [
+        (("<think>a</think>b",), ["<think>a</think>"]),
+        (("<think>a<think>b</think>c</think>d",), ["<think>a<think>b</think>c</think>"]),
+        (("<think>a</think>b<think>c</think>",), ["<think>a</think>", "<think>c</think>"]),
+        (("<think>a<think>b</think>",), ["<think>b</think>"]),
+        (("<think>a",), []),
+        (("</think>a<think>",), []),
+        (("Use <think> marks", "<think>a</think>b"), ["<think>a</think>"]),
+        (("Use <think> marks", "and </think>"), []),
+    ],
+)
+def test_thoughts_are_closed_in_their_turn_and_the_outer_of_nested_ones(
+    contents: tuple[str, ...], thoughts: list[str]
+) -> None:
+    prompt = make_chat(chat_lm("chatml"), chat("a", *contents))
+    assert [prompt.text[begin:end] for begin, end in reasoning_in(prompt)] == thoughts

@@ -70,7 +70,9 @@ def context_cite(
     known = np.isfinite(values)
     masks, values = there[known].astype(float), values[known]
     held = max(2, round(HELD_OUT * len(values)))
-    weights, intercept = fitted_lasso(masks[:-held], values[:-held], masks[-held:], values[-held:])
+    weights, intercept = fitted_lasso(
+        masks[:-held], values[:-held], masks[-held:], values[-held:], watch
+    )
     predicted = masks[-held:] @ weights + intercept
     lds = float(rank_agreement(np.stack([predicted, values[-held:]], 1))[0, 1])
     axis, bounds = units_axis(prompt, units)
@@ -95,14 +97,18 @@ def context_cite(
 
 
 def fitted_lasso(
-    masks: np.ndarray, values: np.ndarray, other_masks: np.ndarray, other_values: np.ndarray
+    masks: np.ndarray,
+    values: np.ndarray,
+    other_masks: np.ndarray,
+    other_values: np.ndarray,
+    watch: Watch = SILENT,
 ) -> tuple[np.ndarray, float]:
     """Weights and intercept of the lasso whose strength does best on the other runs."""
     strongest = np.abs((masks - masks.mean(0)).T @ (values - values.mean())).max() / len(values)
     best: tuple[float, np.ndarray, float] | None = None
     weights = np.zeros(masks.shape[1])
     for strength in strongest * np.logspace(0, -4, _STRENGTHS):
-        weights, intercept = lasso(masks, values, float(strength), weights)
+        weights, intercept = lasso(masks, values, float(strength), weights, watch)
         error = float(np.square(other_masks @ weights + intercept - other_values).mean())
         if best is None or error < best[0] * (1 - 1e-9):
             best = (error, weights, intercept)
@@ -111,22 +117,55 @@ def fitted_lasso(
 
 
 def lasso(
-    masks: np.ndarray, values: np.ndarray, strength: float, begin: np.ndarray
+    masks: np.ndarray,
+    values: np.ndarray,
+    strength: float,
+    begin: np.ndarray,
+    watch: Watch = SILENT,
 ) -> tuple[np.ndarray, float]:
-    """Least ½ mean (values − masks · w − b)² + ``strength`` · |w|₁, a coordinate at a time from ``begin``."""
+    """Least ½ mean (values − masks · w − b)² + ``strength`` · |w|₁, a coordinate at a time from ``begin``.
+
+    Only weights that once were not zero are gone through; one that the others pull at by more than
+    ``strength`` joins them. Where signs no longer change the rest is a linear system, which is solved: what
+    it gives is gone through again. ``watch`` is asked in every round whether anybody still wants it.
+    """
     centred, target = masks - masks.mean(0), values - values.mean()
     sizes = np.square(centred).mean(0)
     weights = begin.copy()
     left = target - centred @ weights
-    for _ in range(_ROUNDS):
+    going = set(np.flatnonzero(weights))
+    for number in range(_ROUNDS):
+        watch.check()
         largest = 0.0
-        for at in np.flatnonzero(sizes):
+        for at in sorted(going):
             pull = centred[:, at] @ left / len(values) + sizes[at] * weights[at]
             new = np.sign(pull) * max(abs(pull) - strength, 0.0) / sizes[at]
             if new != weights[at]:
                 left += centred[:, at] * (weights[at] - new)
                 largest = max(largest, abs(new - weights[at]))
                 weights[at] = new
-        if largest <= 1e-10 * max(1.0, float(np.abs(weights).max())):
+        pulls = np.abs(centred.T @ left) / len(values)
+        joining = set(np.flatnonzero((pulls > strength * (1 + 1e-9)) & (sizes > 0))) - going
+        if not joining and largest <= 1e-10 * max(1.0, float(np.abs(weights).max())):
             break
+        going |= joining
+        if number % 20 == 19:
+            weights = _solved(centred, target, strength, weights)
+            left = target - centred @ weights
+            going = set(np.flatnonzero(weights))
     return weights, float(values.mean() - masks.mean(0) @ weights)
+
+
+def _solved(
+    centred: np.ndarray, target: np.ndarray, strength: float, weights: np.ndarray
+) -> np.ndarray:
+    """The weights that are not zero where they hold each other in place; ``weights`` if signs change."""
+    there = np.flatnonzero(weights)
+    own, signs = centred[:, there], np.sign(weights[there])
+    system = own.T @ own / len(target)
+    held = np.linalg.lstsq(system, own.T @ target / len(target) - strength * signs, rcond=None)[0]
+    if not (np.sign(held) == signs).all():
+        return weights
+    solved = np.zeros_like(weights)
+    solved[there] = held
+    return solved
