@@ -21,6 +21,8 @@ from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from tui.terminal.pastes import Pastes
+
 _MOST_READ = 1 << 12  # bytes
 _TICK_S = 0.1  # how often a sequence that has begun is asked whether it is a key by itself
 
@@ -38,6 +40,7 @@ class LoopDriver(LinuxDriver):
         loop = asyncio.get_running_loop()
         self._parser = XTermParser(self._debug)
         self._decode = getincrementaldecoder("utf-8")("replace").decode
+        self._pastes = Pastes()
         try:
             loop.add_reader(self.fileno, self._readable)
         except (OSError, NotImplementedError):  # a file, which is always ready
@@ -87,8 +90,9 @@ class LoopDriver(LinuxDriver):
         if not data:
             self._stop_reading()
             return
+        text = self._pastes(self._decode(data))
         try:
-            for event in self._parser.feed(self._decode(data)):
+            for event in self._parser.feed(text) if text else ():  # nothing would be the end
                 self.process_message(event)
         except ParseError as error:  # as in the thread, which tells the app
             self._app.call_later(self._app.panic, str(error))
