@@ -75,6 +75,16 @@ def shorten(text: str, width: int = 24) -> str:
     return fit(text, width) if cell_len(text) > width else text
 
 
+def shorten_middle(text: str, width: int = 24) -> str:
+    """``text`` (already visible) with its beginning and its end: sentences often begin alike."""
+    if cell_len(text) <= width:
+        return text
+    end = text
+    while end and cell_len(end) > (width - 1) * 2 // 5:
+        end = end[1:]
+    return fit(text, width - cell_len(end)) + end
+
+
 def shorten_start(text: str, width: int) -> str:
     """The end of ``text`` (already visible), its beginning left out where it is too long."""
     if cell_len(text) <= width:

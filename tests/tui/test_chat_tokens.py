@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from interpboard.engine import protocol
 from interpboard.results import Chat, Message
@@ -16,6 +18,7 @@ from tui.app import InterpBoardApp
 from tui.testing.wait_until_idle import wait_until_idle
 from tui.widgets.token_strip import wrap
 from tui.widgets.turn_margin import TurnMargin
+from tui.words import shorten_middle
 
 OWN = Chat((Message("system", "Be brief"), Message("user", "Why is it blue")))
 
@@ -105,3 +108,16 @@ def test_the_engine_makes_a_chat_by_the_models_template_and_puts_nothing_around_
     assert begun.metric.info.position == len(begun.prompt.token_ids) - 1
     again = begin(lm, begun.prompt.text, "predictions", MetricRequest(), {}, bare=True)
     assert again.prompt.token_ids == begun.prompt.token_ids
+
+
+@given(st.text("abc ", max_size=60), st.integers(5, 40))
+def test_the_middle_of_a_long_text_is_left_out_and_its_ends_stay(text: str, width: int) -> None:
+    cut = shorten_middle(text, width)
+    if len(text) <= width:
+        assert cut == text
+        return
+    before, _, behind = cut.partition("…")
+    assert len(cut) == width
+    assert text.startswith(before.rstrip())
+    assert behind
+    assert text.endswith(behind)

@@ -19,7 +19,7 @@ from tui.theme import cursor_style
 from tui.widgets.cells import NOWHERE, CursorPlace, SearchCell
 from tui.widgets.cursor_view import CursorView, step
 
-MAX_BAR = 32
+MAX_BAR = MAX_LABEL = 32
 FOLD_FROM = 40
 
 
@@ -49,10 +49,12 @@ class Bars(CursorView):
         id: str | None = None,
         pad: int = 0,
         folds: bool = False,
+        sentences: bool = False,
     ) -> None:
         super().__init__(moved or (lambda: None), id=id)
         self.can_focus = moved is not None
         self.folds = folds  # into two columns where there is no height for one
+        self.sentences = sentences  # labels that are told apart by their ends, too
         self.pad = pad  # empty lines above, to stand apart from what is there
         self.title = self.factor = ""
         self.bars: tuple[Bar, ...] = ()
@@ -98,6 +100,7 @@ class Bars(CursorView):
 
     def _widths(self) -> tuple[int, int]:
         label = max((cell_len(bar.label) for bar in self.bars), default=0)
+        label = min(label, MAX_LABEL)
         label = -(-label // 8) * 8 if label > 8 else label  # in steps: few changes, few repaints
         number = max((cell_len(bar.number) for bar in self.bars), default=0)
         return min(label, max(6, self.size.width // 2)), number
@@ -130,9 +133,9 @@ class Bars(CursorView):
         bar, (label, number) = self.bars[row], self._widths()
         here = row == self.cursor and self.can_focus
         label = min(label, max(6, width - number - 3))  # the number is never cut for the label
-        text = f" {fit(bar.label, label)}  {bar.number.rjust(number)} "
+        text = f" {self._label(bar, label)}  {bar.number.rjust(number)} "
         if label + number + 3 > width:  # a number is there whole, or not at all
-            text = f" {fit(bar.label, max(1, width - 1))}"
+            text = f" {self._label(bar, max(1, width - 1))}"
         style = self.inks.style("text", bold=bar.strong)
         if here and self.has_focus:
             style = cursor_style(self.inks.dark)
@@ -145,6 +148,9 @@ class Bars(CursorView):
             Segment(" ", self.blank),
             Segment(drawn, self._ink(bar.share)),
         ]
+
+    def _label(self, bar: Bar, width: int) -> str:
+        return fit(words.shorten_middle(bar.label, width) if self.sentences else bar.label, width)
 
     def _ink(self, share: float) -> Style:
         from interpboard.visualization import colors

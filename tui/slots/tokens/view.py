@@ -62,7 +62,7 @@ class TokensPane(Pane):
     def __init__(self, slot: Slot, select: Select) -> None:
         super().__init__(slot, select)
         self.strip = TokenStrip(self._moved, id="strip", drags=True)
-        self.ranking = Bars(id="strongest-tokens")
+        self.ranking = Bars(id="strongest-tokens", sentences=True)
         self.next = NextTokens()
         self._searched = Several(self.strip, self.next.after, self.next.edited)
         self._shown: object = None
@@ -117,11 +117,7 @@ class TokensPane(Pane):
         known = [part for part in self.parts if part.score == part.score]
         order = sorted(known, key=lambda part: -abs(scale.share(part.score)))
         bars = [
-            Bar(
-                words.shorten(part.label, 18),
-                value_words(part.score, scale),
-                scale.share(part.score),
-            )
+            Bar(part.label, value_words(part.score, scale), scale.share(part.score))
             for part in order[:50]
         ]
         self.ranking.show(bars, self._order_words())
@@ -267,7 +263,7 @@ class TokensPane(Pane):
         total = float(abs(result.values).sum())
         rank = 1 + sum(abs(own.score) > abs(value) for own in self.parts)
         if of_units(result) or part.sum_of > 1:
-            said.append(f"  in {words.shorten(part.label, 24)}", self.ink("text"))
+            said.append(f"  in {words.shorten_middle(part.label, 24)}", self.ink("text"))
         text = said + Text.assemble(
             (f"  {value_words(value, self._scale())}", self.ink("accent", bold=True)),
             (summed(result, part), self.ink("text")),
