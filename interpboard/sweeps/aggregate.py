@@ -63,7 +63,7 @@ def aggregate(
     ``BadParameter`` where there is nothing, ``BadResultFile``.
     """
     manifest = folder.manifest
-    _check(settings, manifest.request.align)
+    check_settings(settings, manifest.request.align)
     results: list[Result] = []
     refused: list[str] = []
     counts = folder.finished().counts
@@ -88,6 +88,7 @@ def aggregate(
     if counts.failed:
         share = f"{counts.failed:,} of {counts.done:,} results have only a reason"
         refused.append(f"{share}, most often: {_most_common(counts.reasons)}")
+    refused += _in_no_group(results, settings.group)
     marked = [
         msgspec.structs.replace(result, warnings=(*result.warnings, *refused)) for result in results
     ]
@@ -96,7 +97,9 @@ def aggregate(
     return Document(model=manifest.model, prompt=prompt, results=tuple(marked))
 
 
-def _check(settings: AggregateSettings, align: str) -> None:
+def check_settings(settings: AggregateSettings, align: str) -> None:
+    """Raise ``BadParameter`` for what no mean can be taken by, of a sweep that puts tokens together by
+    ``align``. What computes rows first asks for it before."""
     if not 0 < settings.level < 1 or settings.resamples < 1:
         raise BadParameter("The level is between 0 and 1, and resamples at least 1.")
     row_filter(settings.where)
@@ -119,10 +122,12 @@ def _of_values(folder: SweepFolder, name: str, settings: AggregateSettings) -> I
     with gathered(
         rows, by_roles(folder.manifest.request.align, rows, settings.align), settings.group
     ) as found:
+        groups = sorted({group for group in found.groups if group is not None})
+        if settings.group and not groups:
+            raise BadParameter(f"No row has anything in a column {settings.group[:40]!r}.")
         yield _mean(folder, name, found, settings)
         if not settings.group:
             return
-        groups = sorted({group for group in found.groups if group is not None})
         parts = {}
         for group in groups:
             at = np.array([i for i, own in enumerate(found.groups) if own == group])
@@ -280,6 +285,20 @@ def _result(
         ),
         made_by=msgspec.structs.replace(folder.manifest.made_by, seed=settings.seed),
     )
+
+
+def _in_no_group(results: list[Result], column: str) -> list[str]:
+    """A warning where rows have nothing in the column of the groups."""
+    rows, of_groups = 0, 0
+    for result in results:
+        if result.analysis == results[0].analysis:
+            group = result.params.get("group")
+            if group is None:
+                rows = result.params["rows"]
+            elif "p_family" not in result.extra:  # not of a difference
+                of_groups += result.params["rows"]
+    left = rows - of_groups if column and of_groups else 0
+    return [f"{left:,} of {rows:,} rows have no {column}: they are in no group."] if left else []
 
 
 def _neutral(folder: SweepFolder, name: str) -> float:

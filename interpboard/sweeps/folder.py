@@ -247,6 +247,8 @@ def _cut(result: RowResult, most: int | None) -> RowResult:
 def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
     """``new`` where it may go on from ``old``."""
     differences = [
+        ("--shuffle", old.shuffle != new.shuffle),
+        ("--columns", old.columns != new.columns),
         ("dataset", old.dataset_fingerprint != new.dataset_fingerprint),
         ("model", identity_of(old.model) != identity_of(new.model)),
         ("version of interpboard", old.made_by.interpboard != new.made_by.interpboard),
@@ -263,10 +265,11 @@ def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
             for name in set(old.request.analyses) & set(new.request.analyses)
         ),
     ]
+    several = {"--columns", *(what for what, _ in differences if what.startswith("parameters"))}
     for what, differs in differences:
         if differs:
             raise BadParameter(
-                f"{path} is a sweep with another {what}.",
+                f"{path} is a sweep with {'other' if what in several else 'another'} {what}.",
                 "Name another folder, or ask for the same.",
             )
     if old.rows is not None and new.rows is not None and new.rows < old.rows:

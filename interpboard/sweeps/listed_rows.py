@@ -20,7 +20,7 @@ from interpboard.datasets.rows import DatasetRow
 from interpboard.display import visible
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.sweeps.folder import Manifest, SweepFolder
-from interpboard.sweeps.row_filter import ALSO
+from interpboard.sweeps.row_results import ALSO
 
 MOST_LISTED = 100_000  # rows
 OF_A_LIST = (

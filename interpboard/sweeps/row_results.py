@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA_VERSION = "interpboard/sweep/1"
+OF_RESULTS = (
+    "row", "place", "text", "target", "foil", "answer", "right", "position", "baseline",
+)  # fmt: skip
+"""Columns of a result that rows are chosen and grouped by, beside those of the dataset."""
+ALSO = {"metric": "baseline"}
+"""What people call a column of a result otherwise: the metric on the clean run."""
+OF_GROUPS = (*OF_RESULTS, *ALSO, "tokens")
+"""Columns that every result has, whatever the dataset has."""
 
 
 class RowResult(msgspec.Struct, frozen=True, eq=False):
@@ -51,9 +59,21 @@ class RowResult(msgspec.Struct, frozen=True, eq=False):
     error: str = ""
     seconds: float = 0.0
 
+    def column(self, name: str) -> Any:
+        """What stands in a column of the dataset, or in one of ``OF_RESULTS``; ``tokens`` is the prompt's
+        length, ``metric`` what the metric is on the clean run. None: nothing."""
+        if name in self.columns:
+            return self.columns[name]
+        if name == "tokens":
+            return len(self.roles)
+        name = ALSO.get(name, name)
+        return getattr(self, name) if name in OF_RESULTS else None
+
     def of_group(self, column: str) -> str | None:
         """What stands in ``column``, as text; None: nothing."""
-        found = self.columns.get(column)
+        found = self.column(column)
+        if isinstance(found, bool):
+            return str(found).lower()  # as filters write it
         return None if found is None else str(found)
 
 

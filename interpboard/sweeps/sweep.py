@@ -16,7 +16,7 @@ from interpboard.registry.loading import given
 from interpboard.results import Document, MetricRequest
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
-from interpboard.sweeps.aggregate import AggregateSettings, aggregate
+from interpboard.sweeps.aggregate import AggregateSettings, aggregate, check_settings
 from interpboard.sweeps.by_processes import (
     WorkerProcesses,
     needs_ray,
@@ -27,6 +27,7 @@ from interpboard.sweeps.folder import Manifest, SweepFolder
 from interpboard.sweeps.in_process import OnPace, sweep_in_process
 from interpboard.sweeps.on_ray import sweep_on_ray
 from interpboard.sweeps.request import SweepRequest, sweep_request
+from interpboard.sweeps.row_results import OF_GROUPS
 from interpboard.sweeps.row_work import rows_function
 from interpboard.sweeps.standing import told_standing
 
@@ -71,6 +72,8 @@ def sweep(
     if workers < 1 or gpus_per_worker < 0:
         raise BadParameter("There is at least one worker, and no less than no GPU a worker.")
     request = sweep_request(analyses, params, metric, save, align, group)
+    settings = AggregateSettings(level=level, group=group)
+    check_settings(settings, align)  # before rows are computed
     dataset = data if isinstance(data, Dataset) else _dataset(data, columns, limit, shuffle)
     folder = begin_sweep(lm, dataset, request, Path(output))
     with folder.alone(), told_standing(folder, on_pace) as on_pace:
@@ -86,7 +89,7 @@ def sweep(
                 sweep_by_processes(work, own, dataset, folder, those, watch.check, on_pace)
         else:
             sweep_in_process(work, dataset, folder, watch.check, on_pace)
-        return written_aggregate(folder, AggregateSettings(level=level, group=group))
+        return written_aggregate(folder, settings)
 
 
 def _opening_of(lm: LanguageModel) -> dict[str, Any]:
@@ -100,9 +103,14 @@ def begin_sweep(
     lm: LanguageModel, dataset: Dataset, request: SweepRequest, output: Path
 ) -> SweepFolder:
     """The folder of a sweep, begun or gone on with. Counts the rows of the dataset first."""
-    rows = sum(1 for _ in dataset.rows())
+    rows, column, grouped = 0, request.group, not request.group or request.group in OF_GROUPS
+    for row in dataset.rows():
+        rows += 1
+        grouped = grouped or row.column(column) is not None
     if not rows:
         raise BadParameter(f"{', '.join(map(str, dataset.files))} has no rows.", "Check it.")
+    if not grouped:
+        raise BadParameter(f"No row has anything in the column {column[:40]!r}.", "Check --group.")
     manifest = Manifest(
         made_by=made_by(lm.verified.path),
         dataset=tuple(str(file.absolute()) for file in dataset.files),
