@@ -81,7 +81,11 @@ def _model(
 
 
 def _metric(state: State, predicted: Result | None) -> str:
-    """The metric, with the target that the engine chose where none was asked for."""
+    """The metric, with the target that the engine chose where none was asked for; of means that of their
+    rows, each of which has its own target."""
+    if state.means is not None:
+        metrics = dict.fromkeys(own.metric.name for own in state.means.document.results)
+        return f"{', '.join(metrics)} over rows"
     name = words.question_name(state.question)
     if predicted is not None:
         name = words.metric_name(predicted.metric)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.geometry import Region
 from textual.reactive import reactive
@@ -15,6 +16,7 @@ from tui import words
 from tui.theme import cursor_style
 from tui.widgets.cells import CursorPlace, SearchCell
 from tui.widgets.cursor_view import CursorView, step
+from tui.widgets.shared_words import SharedWords, shared_words
 
 if TYPE_CHECKING:
     from interpboard.sweeps.listed_rows import ListedRow
@@ -64,6 +66,7 @@ class RowTable(CursorView):
         self.sorted_by = ("", False)
         self.known: Mapping[int, ListedRow] = {}  # by number: what stands in place of a row by now
         self._digits = 3  # of the largest number of a row
+        self._shared = SharedWords()
 
     def show(
         self,
@@ -76,6 +79,7 @@ class RowTable(CursorView):
         same = rows is self.rows
         self.rows, self.columns, self.sorted_by = rows, columns, sorted_by
         if not same:
+            self._shared = shared_words([row.text for row in rows if row.text and not row.problem])
             self._digits = max(3, len(str(max((row.number for row in rows), default=0) + 1)))
         at = self.cursor[0] if same else self._place_of(under)
         last = max(0, len(rows) - 1)
@@ -157,7 +161,7 @@ class RowTable(CursorView):
                 number,
                 Segment(fit(f"! {visible(row.problem)}", self.room - self._digits - 2), own),
             ]
-        segments = [number, Segment(fit(visible(row.text), text - 1) + " ", own)]
+        segments = [number, Segment(fit(self._text_in(row, text - 1), text - 1) + " ", own)]
         if row.problem:
             room = sum(self.columns[each].width for each in shown)
             segments.append(Segment(fit(f"! {visible(row.problem)}", room), plain))
@@ -168,6 +172,11 @@ class RowTable(CursorView):
             segments.append(Segment(fit(row_cell(row, column.name), column.width - 1), style))
             segments.append(Segment(" ", plain))
         return segments
+
+    def _text_in(self, row: ListedRow, room: int) -> str:
+        """The row's text; where it does not fit, without the words that all rows have there."""
+        whole = visible(row.text)
+        return whole if cell_len(whole) <= room else visible(self._shared.without(row.text))
 
     def _head(self, text: int, shown: list[int]) -> list[Segment]:
         ink = self.inks
