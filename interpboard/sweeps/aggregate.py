@@ -256,10 +256,12 @@ def _result(
     request = folder.manifest.request
     n = arrays.get("n", np.zeros(0))
     few = n.size and n.min() < n.max()
+    how = f"{settings.level:g}, {'normal' if normal else 'bootstrap'}"
+    test = f"permutation, {settings.resamples:,} draws"
     params = {
         **request.params.get(name, {}),
         "rows": rows,
-        "interval": f"{settings.level:g}, {'normal' if normal else 'bootstrap'}",
+        **({"test": test} if "p_family" in arrays else {"interval": how}),
         **({"group": group} if group else {}),
         **({"where": settings.where} if settings.where else {}),
     }

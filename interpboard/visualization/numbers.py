@@ -64,7 +64,12 @@ def seconds_words(value: float) -> str:
 
 
 def interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
-    """`` [−0.2, +0.1]`` behind a mean that has an interval; behind that what chance gives, if it is there."""
+    """`` [−0.2, +0.1]`` behind a mean that has an interval; behind that what chance gives, if it is
+    there; of a difference of two groups the p-value over all cells together."""
+    from interpboard.results.intervals import of_two_groups  # reads the table of analyses
+
+    if of_two_groups(result):
+        return f" (p {number(float(result.extra['p_family'].values[where]))})"
     ends = [result.extra[name] for name in ("low", "high") if name in result.extra]
     if len(ends) < 2 or any(end.axes != result.axes for end in ends):
         return ""

@@ -106,51 +106,6 @@ def test_groups_stand_side_by_side_with_their_difference(swept: tuple[Path, Docu
     assert {"p_value", "p_family"} <= set(difference.extra)
 
 
-def test_groups_are_made_by_what_the_model_says_too(tmp_path: Path) -> None:
-    rows = [{"text": row["text"], "target": " the"} for row in ROWS]
-    rows[0]["target"] = str(_first_answer())
-    data = put(tmp_path, rows)
-    for save in ("values", "mean"):
-        out = tmp_path / save
-        found = sweep(LM, data, ["head_ablation"], out, group="right", save=save).results
-        by_group = {r.params.get("group"): r.params["rows"] for r in found}
-        right = [own.right for own in results(out)]
-        assert True in right
-        assert False in right
-        assert by_group["right=true"] == right.count(True)
-        assert by_group["right=false"] == right.count(False)
-
-
-def _first_answer() -> str:
-    info = analyze(LM, str(ROWS[0]["text"]), ["head_ablation"]).results[0].metric
-    assert info.target is not None
-    return f"#{info.target.id}"
-
-
-def test_a_column_that_no_row_has_makes_no_groups_and_a_row_without_it_is_counted(
-    tmp_path: Path,
-) -> None:
-    """Without a word there would be one mean, and nobody would miss the groups."""
-    data = put(tmp_path, [*ROWS[:3], {"text": ROWS[3]["text"]}])
-    with pytest.raises(BadParameter, match="No row has anything in the column 'lable'"):
-        sweep(LM, data, ["head_ablation"], tmp_path / "out", group="lable")
-    assert not (tmp_path / "out").exists()
-    for save in ("values", "mean"):
-        found = sweep(
-            LM, data, ["head_ablation"], tmp_path / save, group="label", save=save
-        ).results
-        assert all("1 of 4 rows have no label: they are in no group." in r.warnings for r in found)
-    folder = SweepFolder.open(tmp_path / "values")
-    with pytest.raises(BadParameter, match="No row has anything in a column 'lable'"):
-        aggregate(folder, AggregateSettings(group="lable"))
-
-
-def test_a_level_that_is_none_is_refused_before_a_row_is_computed(tmp_path: Path) -> None:
-    with pytest.raises(BadParameter, match="level is between 0 and 1"):
-        sweep(LM, put(tmp_path, ROWS[:1]), ["head_ablation"], tmp_path / "out", level=95)
-    assert not (tmp_path / "out").exists()
-
-
 def test_tokens_of_prompts_of_different_lengths_meet_by_their_role(
     swept: tuple[Path, Document],
 ) -> None:

@@ -17,6 +17,7 @@ from textual.geometry import Region
 from textual.reactive import reactive
 
 from interpboard.display import fit
+from interpboard.results.intervals import of_two_groups, unsure_entries
 from tui import words
 from tui.slots.mean_words import (
     cell_name,
@@ -24,9 +25,7 @@ from tui.slots.mean_words import (
     mean_legend,
     mean_readout,
     neutral_of,
-    of_two_groups,
     sides_legend,
-    unsure,
 )
 from tui.theme import cursor_style
 from tui.widgets.cells import CursorPlace, SearchCell
@@ -78,7 +77,9 @@ class MeanForest(CursorView):
 
     def _fill(self) -> None:
         result = self.of
-        self._unsure = np.zeros(0, dtype=bool) if result is None else unsure(result).reshape(-1)
+        self._unsure = (
+            np.zeros(0, dtype=bool) if result is None else unsure_entries(result).reshape(-1)
+        )
         if result is None:
             self._places = np.zeros(0, dtype=np.int64)
         elif self.roles:

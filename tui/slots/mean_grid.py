@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.text import Text
 
+from interpboard.results.intervals import unsure_entries
 from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
 from tui import words
@@ -18,7 +19,6 @@ from tui.slots.mean_words import (
     mean_readout,
     neutral_of,
     sides_legend,
-    unsure,
 )
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
@@ -69,13 +69,13 @@ class MeanGrid(HeatGrid):
             columns=tuple(label(axes[1].name, text) for text in axes[1].labels),
             values=result.values.reshape(shape),
             scale=self.scale,
-            unsure=unsure(result).reshape(shape),
+            unsure=unsure_entries(result).reshape(shape),
         )
 
     def _list(self, result: Result) -> GridData:
         assert self._order is not None
         values = result.values.reshape(-1)[self._order][:, None]
-        marks = unsure(result).reshape(-1)[self._order]
+        marks = unsure_entries(result).reshape(-1)[self._order]
         texts = [
             [("? " if mark else "") + words.signed(float(value))]
             for value, mark in zip(values[:, 0], marks, strict=True)

@@ -9,7 +9,13 @@ from rich.text import Text
 
 from interpboard.display import visible
 from interpboard.results.arrays import names_of
-from interpboard.results.intervals import UNSURE, unsure_entries, unsure_words
+from interpboard.results.intervals import (
+    SURE,
+    UNSURE,
+    of_two_groups,
+    unsure_entries,
+    unsure_words,
+)
 from interpboard.results.labels import visible_label
 from interpboard.results.signs import legend_of
 from interpboard.results.sites import with_sites
@@ -19,13 +25,6 @@ from tui.session.means import Means
 if TYPE_CHECKING:
     from interpboard.results import Result
     from tui.slots.framed_box import Ink
-
-SURE = 0.05  # a family-wise p-value under it tells two groups apart
-
-
-def of_two_groups(result: Result) -> bool:
-    """Is it the difference of two groups?"""
-    return "p_family" in result.extra
 
 
 def neutral_of(result: Result) -> float:
@@ -38,13 +37,6 @@ def sides_legend(result: Result) -> str:
     if of_two_groups(result):
         return "B − A: − smaller in B, + larger in B"
     return legend_of(result.meaning, result.neutral)
-
-
-def unsure(result: Result) -> np.ndarray:
-    """Where the interval contains the neutral value, or two groups are not told apart; as ``values``."""
-    if of_two_groups(result):
-        return np.asarray(~(result.extra["p_family"].values < SURE))
-    return unsure_entries(result)
 
 
 def mean_title(means: Means, result: Result | None) -> str:
@@ -63,10 +55,8 @@ def mean_title(means: Means, result: Result | None) -> str:
 
 def mean_legend(result: Result) -> str:
     """What the mark is, where a cell has it, and which interval."""
-    if of_two_groups(result):
-        return f"  {UNSURE} not told apart: p ≥ {SURE:g} over all cells together"
-    mark = f"  {UNSURE} {unsure_words(result)}" if unsure(result).any() else ""
-    return f"{mark}  {result.params.get('interval', '')}"
+    mark = f"  {UNSURE} {unsure_words(result)}" if unsure_entries(result).any() else ""
+    return mark if of_two_groups(result) else f"{mark}  {result.params.get('interval', '')}"
 
 
 def mean_readout(result: Result, place: int, ink: Ink) -> Text:
@@ -87,7 +77,7 @@ def mean_readout(result: Result, place: int, ink: Ink) -> Text:
     else:
         low, high = (_number(result, name, place) for name in ("low", "high"))
         text.append(f" [{words.signed(low)}, {words.signed(high)}]", ink("text"))
-        if unsure(result).reshape(-1)[place]:
+        if unsure_entries(result).reshape(-1)[place]:
             text.append(f"  contains {result.neutral:g}", ink("warning"))
     text.append(f"  se {words.unsigned(_number(result, 'se', place))}", ink("muted"))
     for name, said in (("same_sign", "{} of rows on its side"), ("n", "{} rows")):

@@ -28,7 +28,10 @@ class SharedWords:
             else:
                 kept.append(word)
                 any_own = True
-        return " ".join(kept).replace(f" {_LEFT_OUT}", _LEFT_OUT).replace(f"{_LEFT_OUT} ", _LEFT_OUT) if any_own else text
+        shown = (
+            " ".join(kept).replace(f" {_LEFT_OUT}", _LEFT_OUT).replace(f"{_LEFT_OUT} ", _LEFT_OUT)
+        )
+        return shown if any_own else text
 
 
 def shared_words(texts: Sequence[str]) -> SharedWords:
