@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from interpboard.results.info import ModelInfo
 
 _COMMIT = 10  # characters of it
@@ -17,7 +19,14 @@ def opened_as(model: ModelInfo) -> tuple[str, ...]:
         words.append(f"in {options.subfolder}")
     if options.revision:
         words.append(f"revision {options.revision[:_COMMIT]}")
-    words += [f"adapter {adapter.name} ({options.adapter_state})" for adapter in model.adapters]
+    words += [f"adapter {name} ({options.adapter_state})" for name in _adapter_names(model)]
     if model.parts:
         words.append("parts named by the user")
     return tuple(words)
+
+
+def _adapter_names(model: ModelInfo) -> list[str]:
+    """A folder's own name, unless another adapter's folder is called so too."""
+    names = [adapter.name for adapter in model.adapters]
+    short = [Path(name).name if Path(name).is_absolute() else name for name in names]
+    return [one if short.count(one) == 1 else name for one, name in zip(short, names, strict=True)]

@@ -49,12 +49,11 @@ class Bars(CursorView):
         id: str | None = None,
         pad: int = 0,
         folds: bool = False,
-        sentences: bool = False,
     ) -> None:
         super().__init__(moved or (lambda: None), id=id)
         self.can_focus = moved is not None
         self.folds = folds  # into two columns where there is no height for one
-        self.sentences = sentences  # labels that are told apart by their ends, too
+        self.sentences = False  # labels that are told apart by their ends, too
         self.pad = pad  # empty lines above, to stand apart from what is there
         self.title = self.factor = ""
         self.bars: tuple[Bar, ...] = ()

@@ -16,7 +16,7 @@ from tui.session.state import Engine, State
 from tui.theme import Inks
 
 if TYPE_CHECKING:
-    from interpboard.results import Result
+    from interpboard.results import ModelInfo, Result
 
 _PHASES = {
     "starting": "engine: starting",
@@ -73,11 +73,19 @@ def _model(
         how = ", ".join(opened_as(info))
         parts = ((how,) if how else ()) + (info.device, memory, info.dtype, model.path)
         text.append("".join(f" · {visible(part)}" for part in parts[:details] if part), ink.text)
+        if info.adapters and not details:
+            text.append(_adapters(info), ink.text)
     text.append(" │ ", ink.frame)
     if asked:
         text.append(_metric(state, predicted), ink.text)
         text.append(" │ ", ink.frame)
     return text
+
+
+def _adapters(info: ModelInfo) -> str:
+    """That there are some, where there is no room for their names: it is another model without them."""
+    how = "" if info.options.adapter_state == "on" else f" {info.options.adapter_state}"
+    return f" +adapter{'s' if len(info.adapters) > 1 else ''}{how}"
 
 
 def _metric(state: State, predicted: Result | None) -> str:

@@ -62,7 +62,7 @@ class TokensPane(Pane):
     def __init__(self, slot: Slot, select: Select) -> None:
         super().__init__(slot, select)
         self.strip = TokenStrip(self._moved, id="strip", drags=True)
-        self.ranking = Bars(id="strongest-tokens", sentences=True)
+        self.ranking = Bars(id="strongest-tokens")
         self.next = NextTokens()
         self._searched = Several(self.strip, self.next.after, self.next.edited)
         self._shown: object = None
@@ -120,6 +120,7 @@ class TokensPane(Pane):
             Bar(part.label, value_words(part.score, scale), scale.share(part.score))
             for part in order[:50]
         ]
+        self.ranking.sentences = of_units(result)
         self.ranking.show(bars, self._order_words())
 
     def _order_words(self) -> str:

@@ -33,18 +33,29 @@ _HINTS = (
     "{key:what_if_set} adds a set of heads  {key:what_if_exchange} the set, or its random one  "
     "{key:what_if_another} another of those",
 )
-_PLACES = "2.5=zero   1.mlp=mean   3.resid@4=patch"
-_IN_STRIPS = "X1.3=zero   E0.mlp=mean   E1.resid@4=patch"
+_PLACES = ("2.5=zero", "1.mlp=mean", "3.resid@4=patch")
+_IN_STRIPS = ("X1.3=zero", "E0.mlp=mean", "E1.resid@4=patch")
+_ADAPTER = "adapter=off"
 _GRAMMAR = (
     'Add for example  {places}   @4=" Rome"',
     '2.resid=steer "vector.npy" * 2   patch: values of the corrupted prompt',
 )
 
 
-def grammar_lines(two: bool) -> tuple[str, ...]:
-    """Examples of interventions; ``two``: the model's layers are those of an encoder and a decoder."""
-    places = _IN_STRIPS if two else _PLACES
+def grammar_lines(two: bool, adapter: bool = False) -> tuple[str, ...]:
+    """Examples of interventions; ``two``: the model's layers are those of an encoder and a decoder;
+    ``adapter``: there is one at work."""
+    first, second, third = _IN_STRIPS if two else _PLACES
+    places = "   ".join((first, _ADAPTER if adapter else second, third))
     return tuple(line.replace("{places}", places) for line in _GRAMMAR)
+
+
+def _examples(state: State) -> tuple[str, ...]:
+    info = None if state.model is None else state.model.info
+    if info is None:
+        return grammar_lines(False)
+    at_work = bool(info.adapters) and info.options.adapter_state == "on"
+    return grammar_lines(bool(info.layer_names), at_work)
 
 
 class InterventionsScreen(Live, Box[None]):
@@ -64,12 +75,7 @@ class InterventionsScreen(Live, Box[None]):
                 yield Line(id=f"row-{row}")
             for row in range(DETAILS):
                 yield Line(id=f"places-{row}", classes="hint")
-            model = self.host.state.model
-            two = model is not None and bool(model.info.layer_names)
-            grammar = (
-                line.replace("{places}", _IN_STRIPS if two else _PLACES) for line in _GRAMMAR
-            )
-            for hint in (*map(keyed, _HINTS), *grammar):
+            for hint in (*map(keyed, _HINTS), *_examples(self.host.state)):
                 yield Line(Text(hint), classes="hint")
 
     def on_mount(self) -> None:
@@ -143,7 +149,8 @@ class InterventionsScreen(Live, Box[None]):
             session.intervene(stack)
             self.show(session.state)
 
-        self.host.screens.input_line("Add an intervention", _GRAMMAR, "", answered)
+        examples = _examples(self.host.state)
+        self.host.screens.input_line("Add an intervention", examples, "", answered)
 
     def action_add_set(self) -> None:
         """Ask which set of heads."""
