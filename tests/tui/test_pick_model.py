@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -173,3 +174,20 @@ def _loading(stage: str, fraction: float) -> object:
     from interpboard.engine import protocol
 
     return protocol.Loading(0, stage, fraction)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
+async def test_every_row_says_its_memory_and_whether_it_fits_at_every_width(
+    board: Boards, folders: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(folders / "nowhere"))
+    async with board(size, settings=Settings(model_folders=(str(folders),))) as b:
+        await b.press("o")
+        screen = b.app.screen
+        assert isinstance(screen, PickModelScreen)
+        await screen.settled()
+        await b.press("down", "up")
+        rows = [line for line in b.lines() if re.search(r"demo|big|small", line)]
+        sized = [line for line in rows if re.search(r"MiB +(fits|tight|in use|too large)", line)]
+        assert len(sized) >= 4
+        assert any("…" not in line and "free" in line for line in b.lines())

@@ -23,6 +23,7 @@ _OPEN = (
     "Open a model",
     (_NAMES, "Behind it options: --dtype bfloat16 --quantize 4bit --adapter PATH …"),
 )
+_ROOM = 72  # cells of a line, where there are as many
 _BESIDE = ("Compare with a model", (_NAMES, "It is loaded beside the model in use, which stays."))
 
 
@@ -80,11 +81,12 @@ class PickModelScreen(PickScreen[str]):
         self.rows, self.at = fits, 0 if fits else -1
 
     def draw(self, row: FoundModel, here: bool, ink: Inks) -> Text:
-        """``name  where  family  496 MiB  fits``."""
+        """``name  where  family  496 MiB  fits``; where it is narrow name, memory and whether it fits."""
         style = Style(color=ink.accent if here else ink.text, bold=here)
         text = Text(fit(_short(visible(_name(row)), 30), 31), style)
-        text.append(fit(row.where, 10), ink.muted)
-        text.append(fit(visible(row.family), 11), ink.text)
+        if self._room == _ROOM:
+            text.append(fit(row.where, 10), ink.muted)
+            text.append(fit(visible(row.family), 11), ink.text)
         if row.problem:
             return text.append(row.problem, ink.warning)
         if row.base:
@@ -95,6 +97,11 @@ class PickModelScreen(PickScreen[str]):
         in_use = row.name == self.in_use and not row.gguf_file
         fits = "in use" if in_use else self.shelf.room.fits(row)
         return text.append(fits, ink.warning if fits == "too large" else ink.muted)
+
+    @property
+    def _room(self) -> int:
+        """Cells of a line."""
+        return max(24, min(_ROOM, self.app.size.width - 6))
 
     def advice(self, typed: str, ink: Inks) -> Text:
         """The chosen model in words, with its whole name where the row has no room for it."""
@@ -111,30 +118,34 @@ class PickModelScreen(PickScreen[str]):
         if row.where == "as typed":
             does = "Enter compares with" if self.beside else "Enter opens"
             name, tail = visible(row.name), f", from a folder or the hub{free}"
-            if len(f"{does} {name}{tail}") > 72:
+            if len(f"{does} {name}{tail}") > self._room:
                 tail = free  # where it comes from gives way to what it is called
-            return Text(f"{does} {_short(name, 71 - len(does + tail))}{tail}", ink.muted)
+            return Text(
+                f"{does} {_short(name, self._room - 1 - len(does + tail))}{tail}", ink.muted
+            )
         size = f"{count(row.parameters)} parameters" if row.parameters and not row.size else ""
         about = [part for part in (size, visible(row.is_what)) if part] or ["size unknown"]
         tail = f"  {_short(', '.join(about), 40)}{free}"
-        return Text(_short(visible(_name(row)), 72 - len(tail)) + tail, ink.muted)
+        return Text(_short(visible(_name(row)), self._room - len(tail)) + tail, ink.muted)
 
     def more(self, typed: str, ink: Inks) -> Text:
         """What was asked for, or what is wrong with it; else what of the chosen model would fit where."""
         try:
             dtype, options = self._opening(typed)
         except BadParameter as wrong:
-            return Text(fit(visible(str(wrong)), 74).rstrip(), ink.warning)
+            return Text(fit(visible(str(wrong)), self._room + 2).rstrip(), ink.warning)
         asked = [f"--dtype {dtype}"] if dtype else []
         asked += option_words(options)
         if asked:
-            return Text(fit(visible(f"with {' '.join(asked)}"), 74).rstrip(), ink.text)
+            return Text(fit(visible(f"with {' '.join(asked)}"), self._room + 2).rstrip(), ink.text)
         if self.chosen is None or self._looking is not None:
             return Text()
         rooms = (self.shelf.room, *self.shelf.others)
         fits = [(room.on if len(rooms) > 1 else "", what_fits(self.chosen, room)) for room in rooms]
         return Text(
-            fit("; ".join(f"{on or 'memory'}: {what}" for on, what in fits if what), 74).rstrip(),
+            fit(
+                "; ".join(f"{on or 'memory'}: {what}" for on, what in fits if what), self._room + 2
+            ).rstrip(),
             ink.muted,
         )
 
