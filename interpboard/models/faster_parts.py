@@ -76,13 +76,16 @@ def faster_forwards(part: nn.Module) -> Iterator[tuple[nn.Module, Forward]]:
     for module in part.modules():
         if "forward" in vars(module):
             continue
-        if type(module) in _LINEAR and _is_plain(module):
+        if is_plain_map(module):
             yield module, partial(_linear, module)
-        elif _is_tanh_gelu(module):
+        elif is_tanh_gelu(module):
             yield module, partial(_activated, module.forward)
 
 
-def _is_plain(module: nn.Module) -> bool:
+def is_plain_map(module: nn.Module) -> bool:
+    """Whether it is a linear map of float32 on the CPU, and no more than its class."""
+    if type(module) not in _LINEAR:
+        return False
     weight, bias = module._parameters.get("weight"), module._parameters.get("bias")
     some = [weight] if bias is None else [weight, bias]
     return torch.backends.mkldnn.is_available() and all(
@@ -91,7 +94,8 @@ def _is_plain(module: nn.Module) -> bool:
     )
 
 
-def _is_tanh_gelu(module: nn.Module) -> bool:
+def is_tanh_gelu(module: nn.Module) -> bool:
+    """Whether it is one of transformers' GELUs of eight passes."""
     of = type(module)
     return of.__module__ == _ACTIVATIONS and of.__name__ in _TANH_GELUS
 
@@ -106,9 +110,14 @@ def _linear(module: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
     if asks or not is_plain or torch.is_autocast_enabled("cpu"):
         own: torch.Tensor = type(module).forward(module, *args, **kwargs)
         return own
-    out_in = weight.T if isinstance(module, Conv1D) else weight
-    found: torch.Tensor = _Product.apply(given, out_in, bias)
+    found: torch.Tensor = _Product.apply(given, out_in(module), bias)
     return found
+
+
+def out_in(module: nn.Module) -> torch.Tensor:
+    """The weight [out, in] of a linear map."""
+    weight: torch.Tensor = module.weight  # type: ignore[assignment]
+    return weight.T if isinstance(module, Conv1D) else weight
 
 
 def _activated(own: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -135,8 +144,12 @@ class _Product(torch.autograd.Function):
         return product(flow, weight.T, None), None, None
 
 
-def product(given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """``given`` [..., in] times ``weight`` [out, in], transposed, plus ``bias`` [out], by oneDNN."""
+def product(
+    given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool = False
+) -> torch.Tensor:
+    """``given`` [..., in] times ``weight`` [out, in], transposed, plus ``bias`` [out], by oneDNN; with
+    ``gelu`` the tanh GELU of that."""
     rows = given.reshape(-1, given.shape[-1]).contiguous()
-    found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+    after = ("gelu", [], "tanh") if gelu else ("none", [], "")
+    found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, *after)
     return found.reshape(*given.shape[:-1], -1)

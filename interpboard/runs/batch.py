@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 from interpboard.models.calls import LayerCall, first_layer_input
-from interpboard.models.faster_parts import faster_head, faster_parts
+from interpboard.models.faster_parts import faster_head
 from interpboard.models.finite import Tally
+from interpboard.models.fused_gelu import faster_passes
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import KeysValues
 from interpboard.models.partial_layer import attention_kept, mlp_at
@@ -74,7 +75,7 @@ class Batch:
     def metric(self, metric: Metric, watch: Watch) -> torch.Tensor:
         """The metric [row]; NaN for a row that is not finite anywhere."""
         proved, anatomy = self.run.lm.verified, self.run.lm.anatomy
-        with faster_parts(anatomy) if proved.faster_parts else nullcontext():
+        with faster_passes(anatomy, proved):
             if proved.path == "hooks":
                 position, tally = metric.info.position, self.tally
                 found = metric.of(edited_logits(self.run, self.edits, position, self.stop, tally))

@@ -10,14 +10,13 @@ agree, or anything is not finite, there is no answer, and each prompt is run by 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from interpboard.models.calls import LayerCall
-from interpboard.models.faster_parts import faster_parts
+from interpboard.models.fused_gelu import faster_passes
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
@@ -74,7 +73,7 @@ def evaluate_together(
         own = [metrics[i] for i in chosen]
         rows = torch.tensor([shared.row_of(prompts[i]) for i in chosen])
         try:
-            with faster_parts(lm.anatomy) if lm.verified.faster_parts else nullcontext():
+            with faster_passes(lm.anatomy, lm.verified):
                 tree = _tree(whole, nodes.of_rows(rows), own)
                 found = _evaluated(tree, counterfactuals, own, watch)
         except MISFIT as error:

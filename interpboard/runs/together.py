@@ -10,14 +10,14 @@ fewer bits: there a row beside others is rounded otherwise than alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
 
 from interpboard.errors import InterpBoardError
-from interpboard.models.faster_parts import faster_parts
+from interpboard.models.fused_gelu import faster_passes
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
@@ -185,8 +185,7 @@ class Together:
         return True
 
     def _faster(self) -> AbstractContextManager[None]:
-        proved = self.lm.verified.faster_parts
-        return faster_parts(self.lm.anatomy) if proved else nullcontext()
+        return faster_passes(self.lm.anatomy, self.lm.verified)
 
     def _give_up(self, error: Exception) -> None:
         if isinstance(error, RuntimeError) and not out_of_memory(error):

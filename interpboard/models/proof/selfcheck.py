@@ -23,6 +23,7 @@ from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.division import device_of
 from interpboard.models.packed import mixes_rows
 from interpboard.models.proof.faster_parts import faster_head_agrees, faster_parts_agree
+from interpboard.models.proof.fused_gelu import fused_gelu_names
 from interpboard.models.proof.heads import why_no_heads, why_no_pattern
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
 from interpboard.models.proof.mixtures import router_sites
@@ -146,6 +147,9 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         causal=causal,
         blocks=blocks_agree(anatomy, ids, layers_to_prove(kinds), by_layer),
         faster_parts=not alone and faster_parts_agree(anatomy, layers_to_prove(kinds)),
+        fused_gelu=fused_gelu_names(anatomy, calls, kinds, layers_to_prove(kinds))
+        if replays
+        else (),
         faster_head=lens and not alone and faster_head_agrees(anatomy),
         alone=alone,
         by_layer=by_layer,

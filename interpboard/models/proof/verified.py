@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from interpboard.errors import Unsupported
 
+FusedNames = tuple[str, str] | None
+"""Of a layer: the names within it of a linear map and of the activation behind it; None: there is none that
+is known to be followed so."""
 OF_HEADS = ("q", "k", "v", "pattern", "z")
 
 
@@ -20,7 +23,8 @@ class Verified:
     and values. ``keeps_attention``: rows edited behind attention may take their head outputs as recorded.
     ``causal``: later tokens do not matter.
     ``faster_parts``: linear maps and activations of layers may compute by faster kernels, as
-    may the unembedding (``faster_head``).
+    may the unembedding (``faster_head``). ``fused_gelu``: by layer a linear map and the activation behind it
+    that may be computed in one.
     ``blocks``: a pattern computed some queries at a time is the pattern.
     ``alone``: what is computed beside a row, or behind a token, changes its numbers, so that every run
     is a batch of one row over the whole prompt. ``no_heads``: why there are none, where there are none.
@@ -43,6 +47,7 @@ class Verified:
     no_heads: str = ""
     no_pattern: str = ""  # likewise why there are no attention patterns
     one_query: bool = False
+    fused_gelu: tuple[FusedNames, ...] = ()
     reads_all: bool = False  # the head reads all tokens' streams at once: their mean, their largest
 
     @property
