@@ -21,7 +21,7 @@ from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import RowResult
 
 _FEWEST, _MOST = 8, 128  # rows a shard: as many are lost with a worker
-_SHARDS_A_WORKER = 8
+_LEFT = 2  # shards a worker that there are still to be, of the size of the next
 _SUFFIX = ".msgpack"
 _TAKEN = ".taken-"
 
@@ -49,9 +49,9 @@ class Shards:
         """Write the rows that are missing, with the ids of what is missing of them; how many they are.
         ``pace`` hears of the others. Raises ``BadResultFile`` where there is no room."""
         self.clear()
-        a_shard = _rows_a_shard(folder.manifest.rows, workers)
         held: list[MissingRow] = []
         number = total = 0
+        of = _missing_at_most(folder, finished)
 
         def flush() -> None:
             nonlocal number
@@ -68,6 +68,8 @@ class Shards:
                 if not missing:
                     pace.rows += 1
                     continue
+                if not held:
+                    a_shard = rows_a_shard(None if of is None else of - total, workers)
                 held.append((row, missing))
                 total += 1
                 if len(held) >= a_shard:
@@ -114,8 +116,15 @@ def results_of_shard(
         yield found
 
 
-def _rows_a_shard(rows: int | None, workers: int) -> int:
-    """So many that every worker has several shards, and some rows of one length are together."""
-    if rows is None:
+def _missing_at_most(folder: SweepFolder, finished: FinishedRows) -> int | None:
+    """How many rows have something missing, if none has a part of what is asked; None: nobody counted."""
+    rows, asked = folder.manifest.rows, len(folder.manifest.request.analyses)
+    return None if rows is None else max(0, rows - len(finished) // asked)
+
+
+def rows_a_shard(left: int | None, workers: int) -> int:
+    """Rows of the next shard where ``left`` are still to be put down (None: nobody knows): many at first, so
+    that rows of one length are together, and fewer the fewer are left, so that all workers end together."""
+    if left is None:
         return _MOST
-    return min(_MOST, max(rows // (_SHARDS_A_WORKER * workers), _FEWEST))
+    return min(_MOST, max(left // (_LEFT * workers), _FEWEST))

@@ -8,7 +8,6 @@ input ends, who asked is gone: it writes what it has computed, and ends.
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import sys
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
+
+from interpboard.engine.garbage import look_as_usual, look_seldom
 
 
 class ShardOrder(NamedTuple):
@@ -31,7 +32,7 @@ def main() -> None:
     """Work until nothing is left, or nobody asks any more."""
     said = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no word of ours
-    gc.disable()  # what is imported stays: looking through it again and again is a quarter of the imports
+    look_seldom()
     import interpboard.models.language_model
     import interpboard.sweeps.row_work  # noqa: F401 - while the other process opens its model
     from interpboard.errors import Cancelled
@@ -56,8 +57,7 @@ def main() -> None:
     folder = SweepFolder.open(Path(order.folder))
     with folder.among_workers():
         worker = ShardWorker(opened, order.folder, Watch(cancelled=left_alone.is_set))
-        gc.freeze()
-        gc.enable()
+        look_as_usual()
         if worker.failed is not None:
             tell(Told(failed=worker.failed))
             return

@@ -25,7 +25,7 @@ from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.request import sweep_request
 from interpboard.sweeps.shard_worker import OpenedModel, ShardWorker
-from interpboard.sweeps.shards import Shards
+from interpboard.sweeps.shards import Shards, rows_a_shard
 from interpboard.sweeps.sweep import begin_sweep, sweep
 from tests.sweeps.swept_by_workers import ROWS, data, here, model, same
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -129,6 +129,32 @@ def test_one_shard_is_taken_by_one_and_put_back_for_the_others(
     of_one = sum(place.name.endswith("-1") for place in taken)
     shards.put_back(1)
     assert len(shards.places()) == of_one
+
+
+def test_shards_become_smaller_to_the_end_and_each_row_is_in_one() -> None:
+    left, sizes = 1000, []
+    while left:
+        sizes.append(min(left, rows_a_shard(left, 2)))
+        left -= sizes[-1]
+    assert sizes[0] == max(sizes) == 128
+    assert sizes[-1] <= 8
+    assert sizes == sorted(sizes, reverse=True)
+    assert rows_a_shard(None, 2) == 128
+
+
+def test_what_is_left_of_a_sweep_is_divided_and_not_one_shard_of_the_first_size(
+    data: Path, here: SweepFolder, tmp_path: Path
+) -> None:
+    folder = SweepFolder(tmp_path, here.manifest)
+    (tmp_path / "rows").mkdir()
+    folder.write([result for result in here.results() if result.row < ROWS - 16])
+    shards, pace = Shards.of(folder), SweepPace(ROWS)
+    missing = shards.put_down(
+        open_dataset([data]), folder, folder.finished(), pace, lambda: None, 2
+    )
+    assert missing == 16
+    assert pace.rows == ROWS - 16
+    assert len(shards.places()) == 2
 
 
 def test_what_a_worker_fails_by_reaches_the_user_as_one_line_of_ours(
