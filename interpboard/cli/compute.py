@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interpboard.cli.narration import progress, quiet_libraries, stdout_aside
-from interpboard.engine.garbage import look_as_usual
+from interpboard.config.garbage import look_as_usual
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import BadPrompt
 from interpboard.registry import ANALYSES

@@ -109,7 +109,7 @@ def _main(given: list[str], process_is_ours: bool) -> int:
         if opening is not None and door.is_interactive():
             return open_app(opening)
         if process_is_ours:
-            from interpboard.engine.garbage import look_seldom
+            from interpboard.config.garbage import look_seldom
 
             look_seldom()
         return _run_commands(args)

@@ -17,9 +17,9 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, BinaryIO
 
+from interpboard.config.garbage import look_as_usual, look_seldom
 from interpboard.engine import protocol
 from interpboard.engine.compute import Interrupted, compute_job
-from interpboard.engine.garbage import look_as_usual, look_seldom
 from interpboard.engine.jobs import Queue
 from interpboard.engine.kept_jobs import KeptJobs
 from interpboard.engine.outbox import Outbox

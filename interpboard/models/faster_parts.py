@@ -150,6 +150,6 @@ def product(
     """``given`` [..., in] times ``weight`` [out, in], transposed, plus ``bias`` [out], by oneDNN; with
     ``gelu`` the tanh GELU of that."""
     rows = given.reshape(-1, given.shape[-1]).contiguous()
-    after = ("gelu", [], "tanh") if gelu else ("none", [], "")
+    after: tuple[Any, ...] = ("gelu", [], "tanh") if gelu else ("none", [], "")
     found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, *after)
     return found.reshape(*given.shape[:-1], -1)

@@ -8,7 +8,7 @@ compute one after the other, as ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -26,22 +26,28 @@ from interpboard.models.faster_parts import (
     products_are_faster,
 )
 from interpboard.models.module_hooks import standing_in
-from interpboard.models.proof.verified import FusedNames, Verified
 
+FusedNames = tuple[str, str] | None
+"""Of a layer: the names within it of a linear map and of the activation behind it; None: there is none that
+is known to be followed so."""
 _FEWEST = 64  # rows: of fewer both are over before the kernel is found
 _AS_IT_LIES = 1 << 18  # numbers of a transposed weight: larger ones take twice as long
 
 
 @contextmanager
-def faster_passes(anatomy: Anatomy, verified: Verified) -> Iterator[None]:
-    """While open, layers compute by what ``verified`` has of faster kernels; where no gradient is taken."""
+def faster_passes(
+    anatomy: Anatomy, faster: bool, names_by_layer: Sequence[FusedNames]
+) -> Iterator[None]:
+    """While open, layers compute by what they proved of faster kernels: ``Verified.faster_parts`` and
+    ``Verified.fused_gelu``. For passes of which no gradient is taken; in others maps and activations compute
+    one after the other."""
     pairs = [
         pair
-        for layer, names in zip(anatomy.layers, verified.fused_gelu, strict=False)
+        for layer, names in zip(anatomy.layers, names_by_layer, strict=False)
         if (pair := pair_of(layer, names)) is not None
     ]
     with ExitStack() as stack:
-        if verified.faster_parts:
+        if faster:
             stack.enter_context(faster_parts(anatomy))
         for pair in pairs:
             stack.enter_context(fused(*pair, _FEWEST))

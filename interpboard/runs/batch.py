@@ -75,7 +75,7 @@ class Batch:
     def metric(self, metric: Metric, watch: Watch) -> torch.Tensor:
         """The metric [row]; NaN for a row that is not finite anywhere."""
         proved, anatomy = self.run.lm.verified, self.run.lm.anatomy
-        with faster_passes(anatomy, proved):
+        with faster_passes(anatomy, proved.faster_parts, proved.fused_gelu):
             if proved.path == "hooks":
                 position, tally = metric.info.position, self.tally
                 found = metric.of(edited_logits(self.run, self.edits, position, self.stop, tally))

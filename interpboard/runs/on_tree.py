@@ -65,6 +65,7 @@ def evaluate_together(
     ``prompts``: of ``shared``. The same is done to all of them: edits behind attention, at every position.
     """
     lm, length = shared.lm, len(prompts[0].token_ids)
+    proved = lm.verified
     whole = shared.whole() if _may(lm, counterfactuals) else None
     if whole is None or not shared.lengths.trees.get(length, True):
         return None
@@ -73,7 +74,7 @@ def evaluate_together(
         own = [metrics[i] for i in chosen]
         rows = torch.tensor([shared.row_of(prompts[i]) for i in chosen])
         try:
-            with faster_passes(lm.anatomy, lm.verified):
+            with faster_passes(lm.anatomy, proved.faster_parts, proved.fused_gelu):
                 tree = _tree(whole, nodes.of_rows(rows), own)
                 found = _evaluated(tree, counterfactuals, own, watch)
         except MISFIT as error:

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from transformers import PreTrainedTokenizerFast
+
 from interpboard.errors import BadPrompt
 from interpboard.runs.folding import fold, fold_char, holds_other
 from interpboard.runs.half_characters import Group, groups
@@ -49,8 +51,10 @@ def encode(tokenizer: Any, text: str, special_tokens: bool = True) -> Encoded:
     """
     check_unicode(text, "text")
     bare, offsets = _read(tokenizer, text, add_special_tokens=False)
-    again = _read(tokenizer, text, add_special_tokens=True) if special_tokens else (bare, offsets)
-    whole, whole_offsets = again
+    again = special_tokens and not _adds_nothing(tokenizer)
+    whole, whole_offsets = (
+        _read(tokenizer, text, add_special_tokens=True) if again else (bare, offsets)
+    )
     if whole == bare:
         return Encoded(bare, offsets)
     before, after = added_tokens(tokenizer)
@@ -61,6 +65,16 @@ def encode(tokenizer: Any, text: str, special_tokens: bool = True) -> Encoded:
     if after and bare[-len(after) :] == after:
         after = ()
     return Encoded((*before, *bare, *after), offsets, len(before), len(after))
+
+
+def _adds_nothing(tokenizer: Any) -> bool:
+    """Whether texts with and without special tokens are one, by the tokenizer's own count: where it reads
+    them as its class does, in which the word only tells whether those are put around."""
+    own, of = type(tokenizer), PreTrainedTokenizerFast
+    as_ever = issubclass(own, of) and all(
+        getattr(own, name) is getattr(of, name) for name in ("__call__", "_encode_plus")
+    )
+    return as_ever and tokenizer.num_special_tokens_to_add(pair=False) == 0
 
 
 def added_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
 WHOLE_DRAWS = 10_000  # rows up to which all draws of a bootstrap are held
 _ROWS_A_STEP = 4096
 _CELLS_A_STEP = 2048
+_FEW = 1 << 22  # numbers that are kept: 32 MiB
 
 
 def mean_of(values: np.ndarray) -> np.ndarray:
@@ -78,16 +80,16 @@ def _interval(
         return ends
     there = ~np.isnan(values)
     numbers = np.where(there, values, 0.0)
-    generator = np.random.default_rng(seed)
     total, count = np.zeros((2, resamples, cells))
     if rows <= WHOLE_DRAWS:
-        drawn = generator.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
+        drawn = (_few_draws if rows * resamples <= _FEW else _draws)(rows, resamples, seed)
         # Where every row has every cell a draw has as many of each as there are rows.
         total, count = (
             drawn @ numbers,
             drawn @ there if not there.all() else np.full_like(total, rows),
         )
     else:
+        generator = np.random.default_rng(seed)
         for start in range(0, rows, _ROWS_A_STEP):
             part = slice(start, start + _ROWS_A_STEP)
             check()
@@ -99,3 +101,17 @@ def _interval(
     tails = [50 * (1 - level), 50 * (1 + level)]
     ends[:, some] = np.nanpercentile(means[:, some], tails, axis=0)
     return ends
+
+
+def _draws(rows: int, resamples: int, seed: int) -> np.ndarray:
+    """[resample, row]: how often each row is drawn."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
+
+
+@lru_cache(maxsize=1)
+def _few_draws(rows: int, resamples: int, seed: int) -> np.ndarray:
+    """The same, kept: analyses of the same rows ask for the same."""
+    drawn = _draws(rows, resamples, seed)
+    drawn.setflags(write=False)
+    return drawn

@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from interpboard.engine.garbage import look_as_usual, look_seldom
+from interpboard.config.garbage import look_as_usual, look_seldom
 
 
 class ShardOrder(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from interpboard.engine.garbage import NEW_OBJECTS, look_as_usual, look_seldom
+from interpboard.config.garbage import NEW_OBJECTS, look_as_usual, look_seldom
 
 
 @pytest.fixture(autouse=True)

@@ -106,7 +106,7 @@ def test_an_activation_that_is_given_another_tensor_is_a_fault_and_not_a_number(
     lm, _, _ = case("gpt2")
     mlp: Any = lm.anatomy.layers[0].mlp
     given = torch.randn(5, lm.anatomy.d_model, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), faster_passes(lm.anatomy, lm.verified):
+    with torch.no_grad(), faster_passes(lm.anatomy, True, lm.verified.fused_gelu):
         made = mlp.c_fc(given)
         with pytest.raises(RuntimeError, match="not given what"):
             mlp.act(made + 0)
@@ -163,7 +163,7 @@ def test_a_map_that_became_more_than_its_class_is_not_fused(
     with torch.no_grad():
         known = model(input_ids=ids).logits
         seen = _counted(monkeypatch)
-        with faster_passes(anatomy, verified):
+        with faster_passes(anatomy, True, verified.fused_gelu):
             found = model(input_ids=ids).logits
     assert len(seen) == 2
     torch.testing.assert_close(found, known, rtol=1e-4, atol=1e-5)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import processors
+from transformers import PreTrainedTokenizerFast
 
 from interpboard.circuits.neurons.corpora import corpus_files, windows
 from interpboard.display import visible_token
@@ -16,9 +18,11 @@ from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import appended
+from interpboard.runs import spans
 from interpboard.runs.half_characters import _group
 from interpboard.runs.prompt import make_prompt, resolve_position, text_prefix, without_appended
 from interpboard.runs.spans import _next
+from tests.tiny import tiny_tokenizer
 from tests.tokenizers import KINDS, lm_of
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
@@ -28,6 +32,49 @@ KNOWN = "Tom is 8. He is happy"
 
 def stretches(prompt: PromptInfo) -> list[str]:
     return [prompt.text[begin:end] for begin, end in prompt.spans]
+
+
+class _InFront(PreTrainedTokenizerFast):
+    """Puts a token in front of a text by itself, of which its post-processor knows nothing."""
+
+    def _encode_plus(self, *args: Any, add_special_tokens: bool = True, **kwargs: Any) -> Any:
+        found = super()._encode_plus(*args, add_special_tokens=add_special_tokens, **kwargs)
+        if add_special_tokens:
+            found["input_ids"] = [7, *found["input_ids"]]
+        return found
+
+
+@pytest.mark.parametrize(
+    ("of", "processed", "front", "reads"),
+    [
+        (PreTrainedTokenizerFast, False, (), 1),
+        (PreTrainedTokenizerFast, True, (7,), 2),
+        (_InFront, False, (7,), 2),
+    ],
+)
+def test_a_text_is_read_again_with_special_tokens_only_where_there_are_any(
+    of: type, processed: bool, front: tuple[int, ...], reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = tiny_tokenizer()
+    tokenizer = of(tokenizer_object=plain.backend_tokenizer)
+    if processed:
+        token = tokenizer.convert_ids_to_tokens(7)
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{token} $A", special_tokens=[(token, 7)]
+        )
+    seen: list[bool] = []
+    own = spans._read
+
+    def read(tokenizer: Any, text: str, add_special_tokens: bool) -> Any:
+        if text == KNOWN:
+            seen.append(add_special_tokens)
+        return own(tokenizer, text, add_special_tokens)
+
+    monkeypatch.setattr(spans, "_read", read)
+    found = spans.encode(tokenizer, KNOWN)
+    bare = tuple(plain(KNOWN, add_special_tokens=False)["input_ids"])
+    assert (found.ids, found.before) == ((*front, *bare), len(front))
+    assert len(seen) == reads
 
 
 TEXTS = st.text(

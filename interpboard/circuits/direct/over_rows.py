@@ -62,10 +62,23 @@ def direct_logit_attribution_over_rows(
     if terms is None:
         return None
     named = [{key: of[0] for key, of in components([each]).items()} for each in terms]
-    for own, values in zip(terms, named, strict=True):
-        unexplained_by(own, list(values.values()), whole)
+    _require_all_explained(terms, [list(values.values()) for values in named], whole)
     axes = {tuple(values): (Axis("component", tuple(values)),) for values in named}
     return [Computed(np.array(list(v.values())), axes[tuple(v)]) for v in named]
+
+
+def _require_all_explained(
+    terms: Sequence[DirectTerms], values: Sequence[Sequence[float]], run: Run
+) -> None:
+    """``unexplained_by`` of each, looked at together as long as all is well."""
+    missing = [
+        (own.path.total - sum(of)) / (1.0 + sum(map(abs, of)))
+        for own, of in zip(terms, values, strict=True)
+    ]
+    found = torch.tensor(missing, dtype=run.resid_final.dtype)[:, None]
+    if not agrees(found, torch.zeros_like(found)):
+        for own, of in zip(terms, values, strict=True):
+            unexplained_by(own, list(of), run)
 
 
 class _At:

@@ -13,11 +13,10 @@ from torch import nn
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall
 from interpboard.models.faster_parts import is_plain_map, is_tanh_gelu, product
-from interpboard.models.fused_gelu import fused
+from interpboard.models.fused_gelu import FusedNames, fused
 from interpboard.models.module_hooks import on_input, on_output
 from interpboard.models.proof.rounding import same_within_rounding
 from interpboard.models.proof.shortcuts import MISFIT
-from interpboard.models.proof.verified import FusedNames
 
 # Where a GELU bends, and where its cube all but leaves float32.
 _BEND, _FAR = 12.0, (1e3, 1e6, 1e12)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from interpboard.errors import Unsupported
+from interpboard.models.fused_gelu import FusedNames
 
-FusedNames = tuple[str, str] | None
-"""Of a layer: the names within it of a linear map and of the activation behind it; None: there is none that
-is known to be followed so."""
 OF_HEADS = ("q", "k", "v", "pattern", "z")
 
 
