@@ -14,7 +14,8 @@ from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.segments import segments_of
 from interpboard.results.two_texts import BARS, two_texts
-from interpboard.runs.spans import Encoded, added_tokens, encode, spans_of
+from interpboard.runs.encoded import Encoded, added_tokens, encode
+from interpboard.runs.spans import spans_of
 
 Spans = tuple[tuple[int, int], ...]
 

@@ -9,9 +9,9 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import appended
 from interpboard.results.two_texts import one_text
+from interpboard.runs.encoded import added_tokens, check_unicode
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.pair_prompt import encoded_text
-from interpboard.runs.spans import added_tokens, check_unicode
 from interpboard.runs.strip_prompt import strip_prompt
 from interpboard.runs.token_texts import anchor_of, show_tokens, token_text
 

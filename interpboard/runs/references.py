@@ -12,8 +12,8 @@ import re
 from interpboard.errors import BadPrompt, BadTarget
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo, TokenRef
+from interpboard.runs.encoded import check_unicode, encode
 from interpboard.runs.half_characters import shown_tokens
-from interpboard.runs.spans import check_unicode, encode
 from interpboard.runs.token_texts import known_of, shortened, show_tokens, text_of, token_text
 from interpboard.runs.vocabulary import token_strings
 

@@ -14,8 +14,9 @@ from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.results.two_texts import SEPARATOR, two_texts
+from interpboard.runs.encoded import Encoded, encode
 from interpboard.runs.half_characters import shown_tokens
-from interpboard.runs.spans import Encoded, encode, spans_of
+from interpboard.runs.spans import spans_of
 
 
 def strip_prompt(lm: LanguageModel, text: str, special_tokens: bool) -> PromptInfo:

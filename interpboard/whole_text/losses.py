@@ -17,11 +17,11 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import LabelledArray, PromptInfo, text_array, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
+from interpboard.runs.encoded import Encoded, encode
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import token_text
-from interpboard.runs.spans import Encoded, encode
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.whole_text.forced_target import begin_of_words, forced_target, refuse_windows
 from interpboard.whole_text.loss_reference import loss_reference, refuse_bound_positions

@@ -7,8 +7,9 @@ from rich.cells import cell_len
 
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import CONTINUED, as_read
+from interpboard.runs.encoded import encode
 from interpboard.runs.half_characters import shown_tokens
-from interpboard.runs.spans import encode, spans_of
+from interpboard.runs.spans import spans_of
 from tests import tokenizers
 
 TEXTS = {

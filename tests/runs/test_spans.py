@@ -18,7 +18,7 @@ from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import appended
-from interpboard.runs import spans
+from interpboard.runs import encoded
 from interpboard.runs.half_characters import _group
 from interpboard.runs.prompt import make_prompt, resolve_position, text_prefix, without_appended
 from interpboard.runs.spans import _next
@@ -63,15 +63,15 @@ def test_a_text_is_read_again_with_special_tokens_only_where_there_are_any(
             single=f"{token} $A", special_tokens=[(token, 7)]
         )
     seen: list[bool] = []
-    own = spans._read
+    own = encoded._read
 
     def read(tokenizer: Any, text: str, add_special_tokens: bool) -> Any:
         if text == KNOWN:
             seen.append(add_special_tokens)
         return own(tokenizer, text, add_special_tokens)
 
-    monkeypatch.setattr(spans, "_read", read)
-    found = spans.encode(tokenizer, KNOWN)
+    monkeypatch.setattr(encoded, "_read", read)
+    found = encoded.encode(tokenizer, KNOWN)
     bare = tuple(plain(KNOWN, add_special_tokens=False)["input_ids"])
     assert (found.ids, found.before) == ((*front, *bare), len(front))
     assert len(seen) == reads

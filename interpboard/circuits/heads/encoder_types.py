@@ -14,10 +14,10 @@ import torch
 from interpboard.circuits.heads.probes import Probe, Repeats, longest_repeat, random_repeats
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
+from interpboard.runs.encoded import added_tokens
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.patterns import each_pattern
 from interpboard.runs.prompt import text_prefix
-from interpboard.runs.spans import added_tokens
 from interpboard.runs.watch import Watch
 
 ENCODER_SCORES = (

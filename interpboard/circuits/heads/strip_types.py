@@ -21,10 +21,10 @@ from interpboard.circuits.heads.probes import Probe, Repeats, random_repeats
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.strips import CROSS, ENCODER, group_of
+from interpboard.runs.encoded import added_tokens
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.patterns import each_pattern
 from interpboard.runs.prompt import make_prompt
-from interpboard.runs.spans import added_tokens
 from interpboard.runs.watch import Watch
 
 STRIP_SCORES = (
