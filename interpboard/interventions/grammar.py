@@ -238,8 +238,3 @@ def _number(text: str | None, item: str) -> float:
     if not math.isfinite(number):
         raise BadParameter(f"{item!r}: {text!r} is no number.", GRAMMAR)
     return number
-
-
-def sites_of(interventions: Sequence[Intervention], *whats: str) -> tuple[str, ...]:
-    """The sites at which any of them does one of ``whats``."""
-    return tuple(dict.fromkeys(each.site for each in interventions if each.what in whats))

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 
 import torch
 
 from interpboard.errors import BadParameter, BadPrompt, Unsupported
-from interpboard.interventions.grammar import Intervention, sites_of
+from interpboard.interventions.grammar import Intervention
 from interpboard.interventions.vectors import read_vector
 from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room_for_tokens
+from interpboard.models.sites import at_site
+from interpboard.models.unembedding import run_body
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.finite import refusing, run_words
 from interpboard.runs.metrics import at_least_float32
-from interpboard.runs.prompt import make_prompt, resolve_position, show_tokens
-from interpboard.runs.record import Run, record
+from interpboard.runs.prompt import input_ids, make_prompt, resolve_position, show_tokens
 from interpboard.runs.references import resolve_token
+from interpboard.runs.shared import recorded_together
+from interpboard.runs.steps import bytes_of_a_layer, numbers_a_token
 from interpboard.runs.strip_places import require_place, values_there
 from interpboard.runs.strip_prompt import in_same_strips, refuse_another_border
 
@@ -27,10 +34,15 @@ def edits_of(
     """The edits that interventions are on this prompt. Errors as in ``what_if``."""
     if any(each.what == "off" for each in interventions):
         raise Unsupported("adapter=off is no edit of a run.", "Ask for it with what_if.")
-    means = sites_of(interventions, "mean")
-    clean = record(lm, prompt, means, partly=True) if means else None
-    other = _source(lm, prompt, interventions, source)
-    return tuple(edit_of(lm, prompt, each, clean, other) for each in interventions)
+    placed = [_placed(lm, prompt, each) for each in interventions]
+    of_source = [i for i, each in enumerate(placed) if each.what == "patch"]
+    of_prompt = [i for i, each in enumerate(placed) if each.what == "mean"]
+    other = _source(lm, prompt, source) if of_source else prompt
+    values = {
+        **_values(lm, prompt, {i: placed[i] for i in of_prompt}),
+        **_values(lm, other, {i: placed[i] for i in of_source}),
+    }
+    return tuple(_edit_of(lm, each, values.get(i)) for i, each in enumerate(placed))
 
 
 def in_stack(lm: LanguageModel, each: Intervention) -> Intervention:
@@ -55,16 +67,9 @@ def in_stack(lm: LanguageModel, each: Intervention) -> Intervention:
     raise BadParameter(f"{each.text}: there is no layer {name}.", remedy)
 
 
-def _source(
-    lm: LanguageModel, prompt: PromptInfo, interventions: Sequence[Intervention], source: str
-) -> Run | None:
-    sites = sites_of(interventions, "patch")
-    if not sites:
-        return None
+def _source(lm: LanguageModel, prompt: PromptInfo, source: str) -> PromptInfo:
     if not source:
         raise BadParameter("A patch needs a source.", "Name the prompt its values come from.")
-    for site in sites:
-        lm.verified.require_somewhere(site)
     other = make_prompt(lm, in_same_strips(prompt, source))
     refuse_another_border(prompt, other, "source of the patch")
     if len(other.token_ids) != len(prompt.token_ids):
@@ -73,17 +78,73 @@ def _source(
             f"{show_tokens(other.tokens)} against {show_tokens(prompt.tokens)}.",
             "Choose a source that is equally long.",
         )
-    return record(lm, other, sites, partly=True)
+    return other
 
 
-def edit_of(
-    lm: LanguageModel, prompt: PromptInfo, each: Intervention, clean: Run | None, source: Run | None
-) -> Edit:
-    """The edit that ``each`` is on this prompt.
+@torch.no_grad()
+def _values(
+    lm: LanguageModel, prompt: PromptInfo, wanted: Mapping[int, Intervention]
+) -> dict[int, torch.Tensor]:
+    """What each of ``wanted`` puts in, from one clean run of ``prompt``, of which nothing else is kept: what
+    all layers have at a site would be hundreds of MiB of a long prompt."""
+    if not wanted:
+        return {}
+    _require_room(lm, prompt, wanted)
+    places = dict.fromkeys((each.site, each.layer or 0) for each in wanted.values())
+    found: dict[int, torch.Tensor] = {}
 
-    ``clean`` has recorded the sites of means, ``source`` those of patches. Raises ``BadParameter``,
-    ``BadPosition``, ``BadTarget``, ``Unsupported``.
-    """
+    def keep(place: tuple[str, int], value: torch.Tensor) -> None:
+        for i, each in wanted.items():
+            if (each.site, each.layer) == place:
+                found[i] = _put_in(lm, prompt, each, value[0])
+
+    there = recorded_together(prompt, tuple(dict.fromkeys(site for site, _ in places)))
+    if there is not None:
+        for site, layer in places:
+            keep((site, layer), there.sites[site][layer])
+        return found
+    with ExitStack() as stack:
+        for site, layer in places:
+            stack.enter_context(at_site(lm.anatomy, site, layer, partial(keep, (site, layer))))
+        stack.enter_context(refusing(lm, run_words(prompt)))
+        run_body(lm.anatomy, input_ids(lm, prompt))
+    return found
+
+
+def _put_in(
+    lm: LanguageModel, prompt: PromptInfo, each: Intervention, value: torch.Tensor
+) -> torch.Tensor:
+    """That of the activation ``value`` [pos, …] at its place; a copy, since layers may add to it in place."""
+    assert each.layer is not None
+    if each.head is not None:
+        value = value[:, each.head]
+    if each.expert is not None:
+        value = value[:, each.expert]
+    if each.what == "mean":
+        return values_there(lm, prompt, each.site, each.layer, value).mean(0, keepdim=True)
+    return value.clone() if each.positions is None else value[list(each.positions)]
+
+
+def _require_room(
+    lm: LanguageModel, prompt: PromptInfo, wanted: Mapping[int, Intervention]
+) -> None:
+    """Raise ``Unaffordable`` where what is put in at all positions has no room."""
+    whole = [w for w in wanted.values() if w.what == "patch" and w.positions is None]
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+
+    def needed(tokens: int) -> int:
+        a_token = sum(numbers_a_token(lm, each.site, tokens) for each in whole)
+        return tokens * a_token * weight.element_size()
+
+    require_room_for_tokens(
+        lm.device, needed, len(prompt.token_ids), "What is patched at all positions",
+        "name positions", beside=partial(bytes_of_a_layer, lm),
+    )  # fmt: skip
+
+
+def _placed(lm: LanguageModel, prompt: PromptInfo, each: Intervention) -> Intervention:
+    """``each`` with the layer's number in the anatomy and those of its positions. Raises ``BadParameter``,
+    ``BadPosition``, ``Unsupported`` where the model or the prompt has no such place."""
     each = in_stack(lm, each)
     if each.layer is not None:
         _check_place(lm, each)
@@ -93,6 +154,12 @@ def edit_of(
         positions = tuple(resolve_position(prompt, position) for position in positions)
     if each.layer is not None:
         require_place(lm, prompt, each.site, each.layer, positions, each.text)
+    return each._replace(positions=positions)
+
+
+def _edit_of(lm: LanguageModel, each: Intervention, value: torch.Tensor | None) -> Edit:
+    """The edit that ``each`` is, ``_placed``; ``value``: what a mean or a patch puts in."""
+    positions = each.positions
     if each.layer is None:
         token = resolve_token(lm, each.value, "token")
         with torch.no_grad():
@@ -102,17 +169,7 @@ def edit_of(
         return Edit(each.site, each.layer, "zero", each.head, positions, neuron=each.expert)
     if each.what == "steer":
         return Edit(each.site, each.layer, "add", positions=positions, value=_vector(lm, each))
-    run = source if each.what == "patch" else clean
-    assert run is not None
-    value = run.sites[each.site][each.layer][0]
-    if each.head is not None:
-        value = value[:, each.head]
-    if each.expert is not None:
-        value = value[:, each.expert]
-    if each.what == "mean":
-        value = values_there(lm, prompt, each.site, each.layer, value).mean(0, keepdim=True)
-    if each.what == "patch" and positions is not None:
-        value = value[list(positions)]
+    assert value is not None
     return Edit(each.site, each.layer, "patch", each.head, positions, value, each.expert)
 
 

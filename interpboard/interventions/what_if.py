@@ -18,14 +18,17 @@ from interpboard.interventions.grammar import StackItem, parse_items
 from interpboard.interventions.resolve import edits_of, warnings_of
 from interpboard.models.adapters import without_adapters
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.unembedding import forward_logits
 from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.labels import logit_name, probabilities
 from interpboard.runs.metrics import Metric, at_least_float32
+from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import CLEAN, Run, record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.row_logits import row_logits
+from interpboard.runs.steps import is_kept_of_all_layers
 from interpboard.runs.watch import SILENT, Watch
 
 RUN_AXIS = Axis("run", ("clean", "edited"))
@@ -49,10 +52,11 @@ def what_if(
 ) -> Computed:
     """The metric [run] of the clean prompt and of the prompt with all ``interventions`` made at once.
 
-    Exact: one forward pass of two rows, or two passes where one is without the model's adapters
-    (``adapter=off``; what else is made is then made on the base). ``interventions`` is text such as
-    ``2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"; "a set"{2.5, 2.6}=zero``; ``grammar.py`` says more.
-    ``source`` is the prompt that ``patch`` takes its values from, as many tokens as this one.
+    Exact: one forward pass of two rows, or two passes where the prompt is long or one is without the
+    model's adapters (``adapter=off``; what else is made is then made on the base). ``interventions`` is
+    text such as ``2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"; "a set"{2.5, 2.6}=zero``;
+    ``grammar.py`` says more. ``source`` is the prompt that ``patch`` takes its values from, as many tokens
+    as this one.
     ``controls``: interventions in the same words that are *not* made, each measured alone for comparison:
     the random set beside a chosen one.
 
@@ -84,14 +88,32 @@ def what_if(
     has_lens = lm.verified.lens and lm.info.problem not in ("value", "vector")
     sites = recorded_for(lens_site) if has_lens else ()
     position = metric.info.position
+    loaded = load_translators(lm, translators) if translators and has_lens else None
+    warnings += loaded.warnings if loaded is not None else ()
+
+    def read(run: Run, row: int) -> Mapping[str, np.ndarray]:
+        streams = lens_rows(run, row, lens_site)
+        streams = streams if loaded is None else loaded.translate(streams)
+        return read_lens(lm, streams, metric.target_id, top_k, watch.silent)
+
+    # Of a long prompt one run after the other: streams of all layers, and once more as the lens has them.
+    together = is_kept_of_all_layers(lm, "resid_pre", 4 * len(prompt.token_ids))
+    off = metric.baseline
     with base():
         edits = edits_of(lm, prompt, stack, source)
-        both = record(lm, prompt, sites, edits=(*CLEAN, edits))
-        logits = at_least_float32(row_logits(both, position))
-    clean, off = both, float(metric.of(logits)[0])
-    if without:
-        clean = record(lm, prompt, sites)
-        logits = torch.stack([at_least_float32(row_logits(clean, position))[0], logits[1]])
+        run = record(lm, prompt, sites, edits=(*CLEAN, edits) if together else (edits,))
+        logits = at_least_float32(row_logits(run, position))
+        reads = [read(run, run.batch - 1)] if has_lens else []
+        if without:
+            plain = (
+                logits if together else forward_logits(lm.anatomy, input_ids(lm, prompt), position)
+            )
+            off = float(metric.of(at_least_float32(plain))[0])
+    if without or not together:
+        del run  # before the other is there
+        run = record(lm, prompt, sites)
+        logits = torch.cat([at_least_float32(row_logits(run, position)), logits[-1:]])
+    reads = [read(run, 0), *reads] if has_lens else []
     watch.step(1, runs)
     baseline = metric.baseline
     edited = float(metric.unless_rounding(metric.of(logits)[1].double().cpu().numpy(), baseline))
@@ -102,7 +124,7 @@ def what_if(
     others = tuple(member for item in beside for member in item.members)
     alone += _grouped(edits_of(lm, prompt, others, source), beside)
     if alone:
-        values = evaluate(clean, alone, metric, watch=watch.stage(1, runs))
+        values = evaluate(run, alone, metric, watch=watch.stage(1, runs))
         values = metric.unless_rounding(values, baseline) - baseline
         first = len(alone) - len(beside)
         if first:
@@ -116,15 +138,6 @@ def what_if(
             axis = Axis("control", tuple(item.label for item in beside))
             extra["control"] = LabelledArray((axis,), values[first:])
     if has_lens:
-        loaded = load_translators(lm, translators) if translators else None
-        warnings += loaded.warnings if loaded is not None else ()
-        reads = []
-        sides: tuple[tuple[Run, int, _Context], ...] = ((clean, 0, nullcontext), (both, 1, base))
-        for run, row, where in sides:
-            with where():
-                streams = lens_rows(run, row, lens_site)
-                streams = streams if loaded is None else loaded.translate(streams)
-                reads.append(read_lens(lm, streams, metric.target_id, top_k, watch.silent))
         extra |= _lenses(reads, prompt, lens_axis(lm, lens_site))
     watch.step(runs, runs)
     return Computed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +12,19 @@ import torch
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.errors import BadParameter, BadPrompt, BadTarget, InterpBoardError
+from interpboard.interventions import what_if as module
 from interpboard.interventions.grammar import parse_interventions
+from interpboard.interventions.resolve import edits_of
 from interpboard.interventions.what_if import what_if
 from interpboard.models.unembedding import forward_logits
 from interpboard.patching.activation import activation_patching
 from interpboard.results import MetricRequest
+from interpboard.runs import steps
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.record import Run, record
 from interpboard.runs.watch import Watch
+from tests.alive import Alive
 from tests.lm import TOLERANCE, case, fingerprint
 
 FAMILIES = ("gpt2", "llama", "gemma3")
@@ -254,3 +260,58 @@ def test_what_the_demo_model_says_of_paris_needs_few_heads() -> None:
     assert result.values[0] > 0.9
     assert result.values[1] < 0.6
     assert result.extra["top_tokens"].values[0, 0] == " Paris"
+
+
+HELD = '2.5=zero; 1.mlp=mean; 1.mlp@2-4=mean; 2.resid@4=patch; 1.resid=patch; 0.3=mean; @3=" on"'
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma3"])
+@pytest.mark.parametrize("site", ["resid_post", "attn_out"])
+def test_a_long_prompts_runs_are_made_one_after_the_other_and_say_the_same(
+    family: str, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompt, metric = case(family, torch.float64, name="logprob")
+    options = {
+        "interventions": HELD.replace("2.5", "2.1"),
+        "source": prompt.text.replace(" Eiffel", " cabinet"),
+        "controls": "1.0=zero",
+        "lens_site": site,
+    }
+    whole = what_if(lm, prompt, metric, **options)
+    rows: list[int] = []
+
+    def heard(*args: Any, **kwargs: Any) -> Run:
+        run = record(*args, **kwargs)
+        rows.append(run.batch)
+        return run
+
+    monkeypatch.setattr(module, "record", heard)
+    what_if(lm, prompt, metric, **options)
+    assert rows == [2]
+    monkeypatch.setattr(steps, "MEMORY_A_STEP", 1)
+    found = what_if(lm, prompt, metric, **options)
+    assert rows == [2, 1, 1]
+    np.testing.assert_allclose(found.values, whole.values, rtol=1e-9)
+    assert abs(found.values[1] - found.values[0]) > 1e-3
+    for name, extra in whole.extra.items():
+        if extra.values.dtype.kind == "f":
+            np.testing.assert_allclose(found.extra[name].values, extra.values, rtol=1e-7, atol=1e-9)
+        else:
+            np.testing.assert_array_equal(found.extra[name].values, extra.values)
+
+
+def test_of_the_runs_that_values_come_from_nothing_else_is_kept() -> None:
+    lm, prompt, _ = case("gpt2")
+    source = prompt.text.replace(" Eiffel", " cabinet")
+    stack = parse_interventions("1.mlp=mean; 0.3=mean; 2.resid@4=patch; 1.resid@1-2=patch")
+    seen: list[int] = []
+    handle = lm.anatomy.layers[-1].register_forward_hook(lambda *_: seen.append(alive.now()))
+    with Alive() as alive:
+        edits = edits_of(lm, prompt, stack, source)
+    handle.remove()
+    stream = lm.anatomy.d_model * 4
+    # Recorded, two runs with a site or two of all three layers were 18 streams of the prompt in the end.
+    assert len(seen) == 2
+    assert max(seen) < 8 * stream * len(prompt.token_ids)
+    kept = {e.value.untyped_storage().nbytes() for e in edits if e.value is not None}
+    assert kept == {stream, stream // lm.anatomy.n_heads, 2 * stream}
