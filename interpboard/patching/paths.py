@@ -24,10 +24,8 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
 from interpboard.runs.replay import evaluate
-from interpboard.runs.steps import keeps_all_keys
+from interpboard.runs.steps import spares_few
 from interpboard.runs.watch import SILENT, Watch
-
-_FEW = 4
 
 
 @analysis("path_patching")
@@ -112,9 +110,7 @@ def _changing(
     if all(receiver.site == MODEL_OUTPUT for receiver in receivers):
         return last, last + 1  # a sender writes position by position
     first = min(first_difference, last)
-    # Keys and values before ``first`` would be kept of all layers, to spare so few positions.
-    few = first * _FEW < last and not keeps_all_keys(lm, last)
-    return 0 if few else first, last + 1
+    return 0 if spares_few(lm, first, last) else first, last + 1
 
 
 def _evaluated(

@@ -31,7 +31,7 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
 from interpboard.runs.rehearsal import Loop
 from interpboard.runs.speed import Speed
-from interpboard.runs.steps import StepSize
+from interpboard.runs.steps import StepSize, spares_few
 from interpboard.runs.watch import SILENT, Pace, Watch
 
 TRIED_OF = 20
@@ -75,8 +75,11 @@ def evaluate(
             for edits, row in zip(counterfactuals, rows_of, strict=True)
         ]
 
+    reuse = replays and run.lm.verified.reuse
+    latest = min(max(map(first_of, counterfactuals), default=0), position)
+    reuse = reuse and not spares_few(run.lm, latest, position)
+
     def first(i: int) -> int:
-        reuse = replays and run.lm.verified.reuse
         return min(first_of(counterfactuals[i]), position) if reuse else 0
 
     def joins(i: int) -> tuple[int, bool]:
@@ -98,8 +101,8 @@ def evaluate(
     layers = run.lm.anatomy.n_layers
     work = np.cumsum([(stop - first(i)) * (1 + layers - begins(i)) for i in order])
     size = StepSize(run.lm, tokens_a_step)
-    whole = len(order) * (stop - first(order[0])) if order else 0
-    with large_blocks_reused(size.largest_block(whole)):
+    a_row = stop - first(order[0]) if order else 0
+    with large_blocks_reused(size.largest_block(len(order) * a_row, a_row)):
         done, spent = 0, 0.0
         loop = Loop("edited runs", len(order))
         if watch.speed is not None and order:

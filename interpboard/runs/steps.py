@@ -25,6 +25,8 @@ TOKENS_TOGETHER, SHARED_PASS = 4096, 3e10
 TOKENS_BACK = {"cpu": 256, "cuda": 32768, "mps": 4096}
 """Tokens of a backward pass, at most: more were seen to save 7 % for twice the memory."""
 
+_FEW = 4
+
 
 class StepSize:
     """Tokens a step: those with which a cancel is heard within 0.2 s.
@@ -71,9 +73,13 @@ class StepSize:
         tokens = min(self.least, self.tokens) if trial else self.tokens
         return max(1, min(tokens // (stop - first), self.most_reused // max(1, first)))
 
-    def largest_block(self, tokens: int) -> int:
-        """Bytes of a layer's largest tensor in a step, of ``tokens`` in all; 0 but on a CPU."""
-        return min(tokens, self.most) * self.widest
+    def largest_block(self, tokens: int, a_row: int) -> int:
+        """Bytes of a layer's largest tensor in a step, of ``tokens`` in all; 0 but on a CPU.
+
+        0 where a step has no two rows of ``a_row`` tokens: taken again, blocks that long leave holes between
+        them in which no other fits, and to have their pages anew is little beside what is computed of them.
+        """
+        return min(tokens, self.most) * self.widest if 2 * a_row <= self.most else 0
 
     def took(self, seconds: float, layers: int, tokens: int) -> None:
         """Hear how long a step of ``tokens`` through ``layers`` took."""
@@ -200,6 +206,12 @@ def keeps_all_keys(lm: LanguageModel, length: int) -> bool:
     """Whether keys and values of every layer for a prompt of ``length`` are as little."""
     most = MEMORY_A_STEP // 4 if lm.device.type == "cpu" else sys.maxsize
     return length <= _fitting(lm, 2 * lm.anatomy.n_layers * _d_keys(lm), most)
+
+
+def spares_few(lm: LanguageModel, first: int, last: int) -> bool:
+    """Whether to begin at ``first`` spares so few of the positions to ``last`` that all are run: the keys and
+    values before it would be kept of all layers."""
+    return first * _FEW < last and not keeps_all_keys(lm, last)
 
 
 def is_kept_of_all_layers(lm: LanguageModel, site: str, length: int) -> bool:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import torch
 
-from interpboard.models.memory import LARGE_BLOCK, give_back_large_blocks, large_blocks_reused
+from interpboard.models.memory import (
+    LARGE_BLOCK,
+    blocks_given_back,
+    give_back_large_blocks,
+    large_blocks_reused,
+)
 
 PAGES = 2 * LARGE_BLOCK // resource.getpagesize()
 
@@ -27,10 +32,25 @@ def resident() -> int:
     return pages * resource.getpagesize()
 
 
+def of_holes() -> int:
+    """Bytes beyond those of the blocks that are kept, of twelve, where each has come with three more."""
+    size, before = LARGE_BLOCK // 2, resident()
+    kept = []
+    for _ in range(12):
+        made = [torch.empty(size, dtype=torch.uint8).fill_(1) for _ in range(4)]
+        kept.append((made[1], torch.ones(64)))
+        del made
+    return resident() - before - len(kept) * size
+
+
 def main() -> None:
     """Without, with, and behind a grid; and where its blocks are not large."""
     torch.set_num_threads(1)
     give_back_large_blocks()
+    begun = resident()
+    with blocks_given_back(LARGE_BLOCK // 2):
+        no_holes = of_holes()
+    left_of_holes = resident() - begun
     plain, before = pages_of_ten(), resident()
     with large_blocks_reused(2 * LARGE_BLOCK):
         pages_of_ten()
@@ -40,6 +60,7 @@ def main() -> None:
     with large_blocks_reused(LARGE_BLOCK - 1):
         small = pages_of_ten()
     found = {"plain": plain, "again": again, "kept": kept, "left": left, "not large": small}
+    found |= {"no holes": no_holes, "left of holes": left_of_holes}
     print(json.dumps(found))
 
 

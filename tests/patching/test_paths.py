@@ -216,7 +216,7 @@ def test_of_a_long_prompt_that_differs_early_no_keys_are_kept_to_spare_few_posit
     options = {"corrupted": corrupted, "receiver": "1.1.k,1.mlp,2.0"}
     expected = path_patching(lm, prompt, metric, **options).values
     assert any(call.keys_values for call in bases[-1].calls)
-    monkeypatch.setattr(paths, "keeps_all_keys", lambda _lm, _length: False)
+    monkeypatch.setattr(steps, "keeps_all_keys", lambda _lm, _length: False)
     found = path_patching(lm, prompt, metric, **options).values
     assert not any(call.keys_values for call in bases[-1].calls)
     np.testing.assert_allclose(found, expected, atol=1e-9)

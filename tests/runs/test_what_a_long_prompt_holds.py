@@ -7,10 +7,12 @@ import subprocess
 
 import numpy as np
 import pytest
+import torch
 
 from interpboard.circuits.direct import attribution
 from interpboard.circuits.direct.attribution import direct_logit_attribution, record_writing
 from interpboard.circuits.neurons.contributions import neurons
+from interpboard.runs import steps
 from interpboard.runs.edits import Edit
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
@@ -61,3 +63,32 @@ def test_without_attention_kept_an_edit_behind_it_gives_the_same() -> None:
     bare = record(lm, prompt, behind_attention=False)
     assert bare.keeper.on_device < record(lm, prompt).keeper.on_device
     assert np.allclose(evaluate(bare, edits, metric), kept, atol=1e-5)
+
+
+def test_keys_of_all_layers_are_not_kept_to_spare_few_positions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("llama", torch.float64)
+    last = metric.info.position
+    early = [(Edit("resid_post", 0, "zero", positions=(1,)),), (Edit("z", 1, "zero", 2, (1,)),)]
+    late = [*early, (Edit("mlp_out", 0, "zero", positions=(last - 1,)),)]
+    keeping = record(lm, prompt)
+    expected = evaluate(keeping, early, metric), evaluate(keeping, late, metric)
+    assert any(call.keys_values for call in keeping.calls)
+    monkeypatch.setattr(steps, "keeps_all_keys", lambda *_: False)
+    bare = record(lm, prompt)
+    assert np.allclose(evaluate(bare, early, metric), expected[0], rtol=1e-9)
+    assert not any(call.keys_values for call in bare.calls)
+    # One that spares most of them is worth the keys.
+    assert np.allclose(evaluate(bare, late, metric), expected[1], rtol=1e-9)
+    assert any(call.keys_values for call in bare.calls)
+    assert np.abs(expected[1] - metric.baseline).min() > 1e-4
+
+
+def test_blocks_of_rows_that_fill_a_step_are_not_kept_to_be_taken_again() -> None:
+    lm, _, _ = case()
+    size = steps.StepSize(lm, None)
+    half = size.most // 2
+    assert size.largest_block(half, half) == half * size.widest > 0
+    assert size.largest_block(10 * size.most, half) == size.most * size.widest
+    assert size.largest_block(10 * size.most, half + 1) == 0

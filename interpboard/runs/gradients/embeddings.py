@@ -12,7 +12,7 @@ from interpboard.errors import OutOfMemory, Unsupported
 from interpboard.models.calls import embeddings_of
 from interpboard.models.faster_parts import faster_parts
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import out_of_memory
+from interpboard.models.memory import blocks_given_back, out_of_memory
 from interpboard.models.module_hooks import Act
 from interpboard.models.partial_layer import mlp_at
 from interpboard.models.recomputed import layers_recomputed
@@ -170,9 +170,15 @@ def wide(tensor: torch.Tensor) -> torch.dtype:
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
-def sparing(lm: LanguageModel, tokens: int) -> AbstractContextManager[None]:
+@contextmanager
+def sparing(lm: LanguageModel, tokens: int) -> Iterator[None]:
     """While open, a backward pass of ``tokens`` that would keep much of every layer computes them anew."""
-    return layers_recomputed(lm.anatomy) if layers_are_recomputed(lm, tokens) else nullcontext()
+    if not layers_are_recomputed(lm, tokens):
+        yield
+        return
+    stream = tokens * lm.anatomy.d_model * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
+    with layers_recomputed(lm.anatomy), blocks_given_back(stream):
+        yield
 
 
 @contextmanager
