@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from interpboard.circuits import LogitLens
+from interpboard.circuits.lens import training
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.circuits.lens.training import STATE, TrainingSettings, tune_lens
 from interpboard.circuits.lens.training_analysis import lens_training
@@ -24,9 +25,11 @@ from interpboard.interventions.what_if import what_if
 from interpboard.models.demo.corpus import training_texts
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel, open_model
+from interpboard.models.unembedding import residual_to_logits
 from interpboard.results import LabelledArray
 from interpboard.runs.record import record
 from interpboard.runs.watch import Watch
+from tests.alive import Alive
 from tests.lm import case, fingerprint, tiny_lm
 
 SHORT = TrainingSettings(steps=6, batch=2, length=12)
@@ -104,6 +107,38 @@ def test_training_on_the_demo_model_beats_the_plain_lens_at_every_layer(
     assert all(parameter.grad is None for parameter in lm.model.parameters())
     assert (np.mean(tuned, axis=0)[:-1] < 0.9 * np.mean(plain, axis=0)[:-1]).all()
     assert np.mean(tuned, axis=0)[-1] == 0
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_step_is_adam_on_the_mean_kl_of_the_window_however_few_positions_are_read_at_once(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompt, _ = case(family, torch.float64)
+    text = tmp_path / "text.txt"
+    text.write_text(prompt.text * 8, encoding="utf-8")
+    settings = TrainingSettings(steps=1, batch=2, length=12, rate=1e-2)
+    whole = tune_lens(lm, text, tmp_path / "whole", settings)
+    monkeypatch.setitem(training._LOGITS_A_STEP, "cpu", 5 * lm.anatomy.n_logits)
+    with Alive() as alive:
+        found = tune_lens(lm, text, tmp_path / "few", settings)
+    assert (
+        alive.most < 24 * lm.anatomy.n_logits * 8 * 4
+    )  # all logits of the window, four times over
+    torch.testing.assert_close(found.weight, whole.weight, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(found.bias, whole.bias, rtol=1e-4, atol=1e-7)
+    (ids,) = islice(training._batches(lm, ((text, text.stat().st_size),), settings), 1)
+    streams = training._streams(lm, ids)
+    weight = torch.zeros_like(found.weight[1]).requires_grad_()
+    logits = [
+        residual_to_logits(lm.anatomy, stream).log_softmax(-1)
+        for stream in (streams[1] + (streams[1].to(weight) @ weight.T).to(streams[1]), streams[-1])
+    ]
+    kl = torch.nn.functional.kl_div(logits[0], logits[1], log_target=True, reduction="batchmean")
+    adam = torch.optim.Adam([weight], lr=settings.rate)
+    (weight.grad,) = torch.autograd.grad(kl, weight)
+    adam.step()
+    torch.testing.assert_close(whole.weight[1], weight.detach(), rtol=1e-4, atol=1e-7)
+    assert weight.abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])

@@ -12,7 +12,12 @@ import torch
 
 from interpboard.circuits.lens.logit import lens_axis
 from interpboard.circuits.lens.training_pairs import pair_batches, pair_streams
-from interpboard.circuits.lens.translators import Translators, about_to_replace, prepare_folder
+from interpboard.circuits.lens.translators import (
+    Translators,
+    about_to_replace,
+    prepare_folder,
+    translated,
+)
 from interpboard.circuits.lens.unfinished import STATE, BegunTraining
 from interpboard.circuits.neurons.corpora import corpus_files, corpus_fingerprint, windows
 from interpboard.errors import BadParameter, Cancelled
@@ -28,6 +33,7 @@ from interpboard.runs.prompt import text_prefix
 from interpboard.runs.watch import SILENT, Postponed, Watch
 
 SAVED_EVERY = 25  # steps
+_LOGITS_A_STEP = {"cpu": 1 << 23, "cuda": 1 << 26, "mps": 1 << 25}
 TrainingBatch = torch.Tensor | list[PromptInfo]
 """Windows [row, pos] of a text; of an encoder–decoder pairs of source and target."""
 
@@ -113,21 +119,39 @@ def tune_lens(
 def _gradients(
     lm: LanguageModel, translators: Translators, batch: TrainingBatch, watch: Watch
 ) -> torch.Tensor:
-    """Adds each layer's gradient to the translators'; the KL [layer] of the batch."""
+    """Each layer's gradient becomes the translators'; the KL [layer] of the batch.
+
+    A few positions at a time: of a long window all logits, and what their softmax is made of, would be
+    gigabytes.
+    """
     with torch.no_grad():
         streams = (
             _streams(lm, batch) if isinstance(batch, torch.Tensor) else pair_streams(lm, batch)
         )
-        final = at_least_float32(residual_to_logits(lm.anatomy, streams[-1])).log_softmax(-1)
-    losses = []
-    with frozen(lm.model), torch.enable_grad():
+    learned = (translators.weight, translators.bias)
+    for part in learned:
+        part.grad = torch.zeros_like(part)
+    tokens = len(streams[-1])
+    a_step = max(
+        1, _LOGITS_A_STEP.get(lm.device.type, _LOGITS_A_STEP["cpu"]) // lm.anatomy.n_logits
+    )
+    losses = [torch.zeros((), device=lm.device) for _ in streams[:-1]]
+    for start in range(0, tokens, a_step):
+        here = slice(start, start + a_step)
+        with torch.no_grad():
+            logits = residual_to_logits(lm.anatomy, streams[-1][here])
+            final = at_least_float32(logits).log_softmax(-1)
         for layer, stream in enumerate(streams[:-1]):
             watch.check()
-            logits = residual_to_logits(lm.anatomy, translators.translated(layer, stream))
-            lens = at_least_float32(logits).log_softmax(-1)
-            loss = (final.exp() * (final - lens)).sum(-1).mean()
-            loss.backward()
-            losses.append(loss.detach())
+            own = [part.detach()[layer].requires_grad_() for part in learned]
+            with frozen(lm.model), torch.enable_grad():
+                logits = residual_to_logits(lm.anatomy, translated(stream[here], *own))
+                lens = at_least_float32(logits).log_softmax(-1)
+                loss = (final.exp() * (final - lens)).sum() / tokens
+                slopes = torch.autograd.grad(loss, own)
+            for part, slope in zip(learned, slopes, strict=True):
+                part.grad[layer] += slope  # type: ignore[index]
+            losses[layer] += loss.detach().to(losses[layer])
     mean_losses = torch.stack(losses)
     require_finite(lm, "The loss of the training", mean_losses, *_slopes(translators))
     return mean_losses

@@ -29,6 +29,12 @@ _CONFIG = "config.json"
 _KIND = "linear_tuned_lens"
 
 
+def translated(stream: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """``stream`` [pos, d_model] with what the affine map of a layer adds to it."""
+    change = stream.to(weight) @ weight.T + bias
+    return stream + change.to(stream)
+
+
 @dataclass(frozen=True)
 class Translators:
     """``weight`` [layer, d_model, d_model] and ``bias`` [layer, d_model], of an encoder–decoder's decoder.
@@ -49,15 +55,9 @@ class Translators:
         bias = torch.zeros(n_layers, d_model, device=lm.device)
         return cls(weight, bias, Origin.of(lm.info))
 
-    def translated(self, layer: int, stream: torch.Tensor) -> torch.Tensor:
-        """``stream`` [pos, d_model], the input of ``layer``, as the final stream would hold it."""
-        weight, bias = self.weight[layer], self.bias[layer]
-        change = stream.to(weight) @ weight.T + bias
-        return stream + change.to(stream)
-
     def translate(self, streams: torch.Tensor) -> torch.Tensor:
         """``streams`` [layer + 1, pos, d_model] translated; the last one is the final stream itself."""
-        rows = [self.translated(layer, streams[layer]) for layer in range(len(self.weight))]
+        rows = list(map(translated, streams, self.weight, self.bias))
         return torch.stack([*rows, streams[-1]])
 
     def save(self, folder: str | Path) -> Path:
