@@ -15,6 +15,7 @@ from interpboard.datasets.rows import NAMED_COLUMNS, UnusableRow
 from interpboard.errors import BadParameter
 
 NO_COLUMN = "has no column"
+_PROMPTS = {"text", "clean", "messages"}
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _ASSIGNED = re.compile(rf"(?:^|,)\s*({'|'.join((*NAMED_COLUMNS, 'clean'))})=")
 
@@ -30,6 +31,11 @@ class Columns:
         if not self.taken:
             return dict(record)
         used = {source for _, source in self.taken}
+        named = {ours for ours, _ in self.taken}
+        if (
+            named & _PROMPTS
+        ):  # the user says which is the prompt: another that the file has is not meant
+            used |= _PROMPTS
         found = {name: value for name, value in record.items() if name not in used}
         for ours, source in self.taken:
             if _SLOT.search(source):

@@ -91,6 +91,16 @@ def test_columns_are_taken_under_other_names_and_from_templates(tmp_path: Path) 
     assert second.problem == "has nothing for {capital}"
 
 
+def test_the_prompt_that_the_user_names_stands_in_place_of_the_files_own(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("clean,corrupted,target\nin Paris,in Rome,x\n", encoding="utf-8")
+    (row,) = rows(path, "text=corrupted")
+    assert (row.text, row.corrupted, row.problem) == ("in Rome", None, "")
+    path.write_text("text,clean,other\na,b,c\n", encoding="utf-8")
+    assert rows(path)[0].problem == "has both text and clean"
+    assert [rows(path, f"text={name}")[0].text for name in ("clean", "other")] == ["b", "c"]
+
+
 def test_a_file_without_a_text_is_refused_with_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("prompt,answer\nx,y\n", encoding="utf-8")
