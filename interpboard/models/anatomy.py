@@ -55,9 +55,7 @@ class Anatomy:
 
     model: nn.Module
     base: nn.Module
-    bodies: tuple[
-        nn.Module, ...
-    ]  # base and what it wraps around the layers: a head calls one of them
+    bodies: tuple[nn.Module, ...]  # base and what of it holds all layers: a head calls one of them
     layers: tuple[nn.Module, ...]
     embedding: nn.Module
     final_norm: nn.Module
@@ -120,7 +118,7 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
     text_config: Any = config.get_text_config() if hasattr(config, "get_text_config") else config
     refuse_other_counts(parts, text_config)
     unembedding = _named(model, parts.head, "head") or unembedding_of(model)
-    base = _named(model, parts.body, "body") or body_of(model)
+    base = _named(model, parts.body, "body") or body_of(model, bool(parts.layers))
     if parts.layers:
         layers = named_layers(model, parts.layers)
     else:
@@ -231,12 +229,15 @@ def unembedding_of(model: nn.Module) -> nn.Module:
     return found
 
 
-def body_of(model: nn.Module) -> nn.Module:
-    """All of the model but its head; raises ``NotALanguageModel``."""
+def body_of(model: nn.Module, or_all: bool = False) -> nn.Module:
+    """All of the model but its head; ``or_all``: the model if there is none (``caught_body``), else raises
+    ``NotALanguageModel``."""
     for name in (str(getattr(model, "base_model_prefix", "")), "model", "transformer"):
         base: nn.Module | None = getattr(model, name, None) if name else None
         if isinstance(base, nn.Module) and base is not model:
             return base
+    if or_all:
+        return model
     raise NotALanguageModel(f"{type(model).__name__} has no body apart from its head.")
 
 
@@ -307,8 +308,7 @@ def _kv_heads(config: Any, n_heads: int) -> int:
     named = getattr(config, "num_key_value_heads", None)
     if named:
         return int(named)
-    # falcon's newer layout hands keys out to the heads before they are read.
-    one = getattr(config, "multi_query", False)
+    one = getattr(config, "multi_query", False)  # falcon's newer layout hands keys out before
     return 1 if one and not getattr(config, "new_decoder_architecture", False) else n_heads
 
 

@@ -18,7 +18,9 @@ from torch import nn
 
 from interpboard.errors import BadDevice, BadParameter
 from interpboard.models.libraries import require_library
+from interpboard.models.placement import choose_device
 
+ANOTHER_MAP = "Is --device-map right? It names each module once, with what is in it."
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|KB|MB|GB)", re.IGNORECASE)
 _UNITS = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -69,6 +71,8 @@ def division(device_map: str, max_memory: str, offload_folder: str) -> dict[str,
             )
         return {}
     require_library("division", "--device-map")
+    if offload_folder and Path(offload_folder).exists() and not Path(offload_folder).is_dir():
+        raise BadParameter(f"--offload-folder {offload_folder[:80]} is no folder.", "Name one.")
     found: dict[str, Any] = {"device_map": _map(device_map)}
     if max_memory:
         found["max_memory"] = _memory(max_memory)
@@ -95,7 +99,9 @@ def _map(asked: str) -> str | dict[str, Any]:
         ) from None
     if not isinstance(given, Mapping) or not given:
         raise BadParameter(f"--device-map {asked[:60]!r} names no modules.", 'E.g. {"": "cuda:0"}.')
-    return {str(module): _device(where) for module, where in given.items()}
+    found = {str(module): _device(where) for module, where in given.items()}
+    _refuse_nested(found)
+    return found
 
 
 def _device(where: Any) -> Any:
@@ -105,11 +111,36 @@ def _device(where: Any) -> Any:
         device = torch.device(f"cuda:{where}" if isinstance(where, int) else str(where))
     except RuntimeError:
         raise BadDevice(f"No device is called {where!r}.", "Use cuda:0, cpu or disk.") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise BadDevice(
-            f"This machine has {torch.cuda.device_count()} CUDA devices, {where!r} is not there."
+    return str(choose_device(str(device)))
+
+
+def _refuse_nested(places: Mapping[str, str]) -> None:
+    """Raise ``BadParameter`` for a module in one that goes elsewhere, one of the two on disk: accelerate
+    would look for its weights in both places."""
+    for outer, where in places.items():
+        for inner, there in places.items():
+            within = inner != outer and (not outer or inner.startswith(f"{outer}."))
+            if within and where != there and "disk" in (where, there):
+                raise BadParameter(
+                    f"--device-map puts {inner} on {there}, and {outer or 'all of the model'} around it on "
+                    f"{where}.",
+                    "Name each module once.",
+                )
+
+
+def refuse_other_modules(model: nn.Module, asked: Any) -> None:
+    """Raise ``BadParameter`` for a name in the map ``asked`` that is none of the model's modules or weights:
+    it would be passed over."""
+    if not isinstance(asked, Mapping):
+        return
+    there = {name for name, _ in (*model.named_modules(), *model.named_parameters())}
+    others = [name for name in asked if name not in there]
+    if others:
+        has = ", ".join(name for name, _ in model.named_children())
+        raise BadParameter(
+            f"--device-map names {others[0][:60]!r}, and {type(model).__name__} has no such module.",
+            f"It has {has[:300]}.",
         )
-    return str(device)
 
 
 def _memory(asked: str) -> dict[Any, int]:
@@ -129,6 +160,8 @@ def _memory(asked: str) -> dict[Any, int]:
             raise BadDevice(
                 f"This machine has {torch.cuda.device_count()} CUDA devices, {key} is not there."
             )
+        if key in found:
+            raise BadParameter(f"--max-memory names {name} twice.", "Name each device once.")
         found[key] = int(float(amount[1]) * _UNITS[amount[2].lower()])
     return found
 

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from interpboard.errors import NotALanguageModel
+from interpboard.models.division import held
 from interpboard.models.packed import is_wrapper, scales_of
 
 NOT_LOOKED_AT = "the weights were not looked at for NaN and infinity (--no-check-weights)"
@@ -25,19 +26,18 @@ _CHUNK = 1 << 24  # numbers counted at a time, so that a large tensor needs no c
 def check_finite(model: nn.Module, source: str) -> tuple[str, ...]:
     """Raise ``NotALanguageModel`` if a weight holds NaN or infinity; else notes on what was not seen.
 
-    ``source``: what to call the model. Of weights in a packed format their scales are looked at. Weights that
-    are not in memory (offloaded to disk), or in a format that is not known, cannot be; the notes count them.
+    ``source``: what to call the model. Of weights in a packed format their scales are looked at; those on
+    disk are read, one after the other. Weights in a format that is not known cannot be; notes count them.
     """
     unseen = 0
-    seen: list[tuple[str, torch.Tensor, bool]] = []
     for name, tensor, is_buffer in _tensors(model):
         if tensor.is_meta:
             unseen += 1
-        elif is_wrapper(tensor):
+            continue
+        if is_wrapper(tensor):
             continue  # its scales are among the tensors
-        elif tensor.numel() and (tensor.is_floating_point() or tensor.is_complex()):
-            seen.append((name, tensor, is_buffer))
-    for name, tensor, is_buffer in seen:
+        if not tensor.numel() or not (tensor.is_floating_point() or tensor.is_complex()):
+            continue
         try:
             suspect = not _is_plainly_finite(tensor)
         except (
@@ -53,9 +53,11 @@ def check_finite(model: nn.Module, source: str) -> tuple[str, ...]:
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]:
-    """Parameters, shared ones once, then buffers."""
+    """Parameters, shared ones once, then buffers; what lies on disk is read when its turn comes."""
     for name, parameter in model.named_parameters():
-        yield name, parameter.detach(), False
+        owner, _, own = name.rpartition(".")
+        read = held(model.get_submodule(owner), own) if parameter.is_meta else None
+        yield name, (parameter if read is None else read).detach(), False
     for name, scale in scales_of(model):
         yield name, scale.detach(), False
     for name, buffer in model.named_buffers():

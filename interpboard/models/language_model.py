@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 import torch
 
-from interpboard.errors import NotALanguageModel
+from interpboard.errors import BadParameter, NotALanguageModel
 from interpboard.files import fingerprint
 from interpboard.models.anatomy import Anatomy, find_anatomy
+from interpboard.models.asked import adapter_names, mapped
+from interpboard.models.caught_body import with_a_body
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.checkpoint.notes import loaded, was_loaded_here
 from interpboard.models.classifier import classifier_anatomy, has_encoder_body, label_notes
@@ -23,17 +25,15 @@ from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encode
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.label_head import is_classifier
-from interpboard.models.load import StageReport, adapter_names, load, mapped
+from interpboard.models.load import StageReport, load
 from interpboard.models.memory import give_back_large_blocks, keep_few_kernels
 from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
-from interpboard.models.proof.additions import refuse_other_additions
-from interpboard.models.proof.head_count import refuse_other_head_counts
+from interpboard.models.proof.named import refuse_other_parts
 from interpboard.models.proof.selfcheck import (
     ALONE,
     Verified,
     random_prompts,
-    refuse_other_unembedding,
     self_check,
     with_final_norm,
 )
@@ -179,15 +179,21 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
     encoder = has_encoder_body(model) if classifies else is_encoder(model)
     two = reads_two_strips(model.config)
     find = encoder_anatomy if encoder else partial(find_anatomy, parts=named)
+    if named is not None and (two or encoder):
+        raise BadParameter(
+            f"Parts of an encoder{'–decoder' * two} cannot be named: they are found as it runs.",
+            "Leave --parts out.",
+        )
     try:
         if two:
             refuse_labels(model.config, type(model).__name__, classifies)
-            if named is not None:
-                raise NotALanguageModel("Parts of an encoder–decoder cannot be named.")
             with evaluating(model):
                 anatomy = find_strips(model)
         else:
             anatomy = classifier_anatomy(model, find) if classifies else find(model)
+            if not (classifies or encoder):
+                with evaluating(model):
+                    anatomy = with_a_body(anatomy)
     except NotALanguageModel as error:
         raise with_parts_explained(error, model) from error
     except (
@@ -207,12 +213,8 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
         with evaluating(model):
             return anatomy, check_strips(anatomy)
     with evaluating(model):
-        if named is not None and named.head:
-            refuse_other_unembedding(anatomy)
-        if named is not None and named.names_layers and not encoder:
-            refuse_other_additions(anatomy, random_prompts(anatomy)[0])
-        if named is not None and named.n_heads and not encoder:
-            refuse_other_head_counts(anatomy, random_prompts(anatomy)[0])
+        if named is not None:
+            refuse_other_parts(anatomy, named)
         verified = check_encoder(anatomy) if encoder else self_check(anatomy)
         if not verified.lens and anatomy.final_norms:
             fitting = with_final_norm(anatomy)

@@ -7,8 +7,8 @@ only then the weights themselves; adapters are put on at the end.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,29 @@ from transformers import (
 )
 
 from interpboard.errors import BadParameter, NotALanguageModel
+from interpboard.models.asked import adapter_names, check_options, mapped, refuse_on_disk
 from interpboard.models.checkpoint import compressed
 from interpboard.models.checkpoint.adapter import attach
 from interpboard.models.checkpoint.config_file import read_config
 from interpboard.models.checkpoint.foreign import foreign
 from interpboard.models.checkpoint.gguf_file import GgufFile
 from interpboard.models.checkpoint.notes import Loaded, remember
-from interpboard.models.checkpoint.packed_proof import prove_packed, prove_unpacked
+from interpboard.models.checkpoint.packed_proof import (
+    holds_packed,
+    prove_packed,
+    prove_unpacked,
+    refuse_whole,
+)
 from interpboard.models.checkpoint.source import Source, find_source
 from interpboard.models.checkpoint.steps import Checkpoint
 from interpboard.models.checkpoint.tokenizer import own_code_note, read_tokenizer
 from interpboard.models.classifier import label_class
-from interpboard.models.division import division, division_note
+from interpboard.models.division import (
+    ANOTHER_MAP,
+    division,
+    division_note,
+    refuse_other_modules,
+)
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.mixtures import one_by_one
@@ -55,7 +66,7 @@ from interpboard.models.two_strips.kinds import (
     refuse_labels,
     refuse_other_inputs,
 )
-from interpboard.registry.loading import ADAPTER_STATES, READING_WEIGHTS, LoadOptions
+from interpboard.registry.loading import READING_WEIGHTS, LoadOptions
 
 StageReport = Callable[[str, float], None]
 
@@ -136,7 +147,7 @@ def load(
     say: StageReport,
 ) -> tuple[Any, Any]:
     """The same, with what was asked in one; what was found is kept beside the model (``notes.loaded``)."""
-    _check_options(options)
+    check_options(options)
     source = find_source(
         name, options, allow_pickle=allow_pickle, own_code=trust, say=lambda s: say(s, 0.2)
     )
@@ -171,10 +182,16 @@ def load(
     checkpoint.compare(kind, config, chosen_dtype, trust, ignore_unused)
     say("loading weights", READING_WEIGHTS)
     divided = division(options.device_map, options.max_memory, options.offload_folder)
+    placed = partial(
+        refuse_on_disk, options=options, method=method_of(raw), name=source.name,
+        pickled=gguf is None and not checkpoint.tensors,
+    )  # fmt: skip
+    placed(divided.get("device_map"))
     in_place = not divided and (packs is not None or bool(method_of(raw)))
+    remedy = ANOTHER_MAP if divided else ""
     if in_place:
         divided = {"device_map": {"": str(chosen_device)}}
-    with foreign("weights", source.name, source.folder):
+    with foreign("weights", source.name, source.folder, remedy):
         model, report = kind.from_pretrained(
             str(source.folder),
             config=config,
@@ -182,17 +199,21 @@ def load(
             trust_remote_code=trust,
             output_loading_info=True,
             **divided,
-            **_how(packs, gguf, allow_pickle),
+            **_how(packs, source, allow_pickle),
         )
+    placed(getattr(model, "hf_device_map", None))
+    refuse_other_modules(model, divided.get("device_map"))
     notes = (note, *checkpoint.check_loaded(model, report, ignore_unused))
     notes += tuple(filter(None, (one_by_one(model, chosen_dtype),)))
     without_rounding_kernels(model)
     if method_of(raw) == compressed.METHOD:
         notes += compressed.unpack_maps(model, raw)
         notes += compressed.prove_unpacked_by_files(model, checkpoint.tensors, source.name)
-    packed, packing_notes = quantisation_of(model, options.quantize, raw, source.name)
+    whole = bool(checkpoint.tensors) and not holds_packed(checkpoint.tensors)
+    packed, packing_notes = quantisation_of(model, options.quantize, raw, source.name, whole)
     if options.quantize:
         notes += prove_packed(model, checkpoint.tensors, options.quantize, source.name)
+    refuse_whole(model, source.name)
     prove_unpacked(model, source.name)
     if gguf is not None:
         gguf.check_loaded(model)
@@ -227,46 +248,20 @@ def load(
     return model, tokenizer
 
 
-def mapped(device_map: str | Mapping[str, Any] | None) -> str:
-    """A device map as ``LoadOptions`` keeps it."""
-    if device_map is None or isinstance(device_map, str):
-        return device_map or ""
-    return json.dumps({str(module): str(where) for module, where in device_map.items()})
-
-
-def adapter_names(adapters: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
-    """One adapter or several, as ``LoadOptions`` keeps them."""
-    given = (adapters,) if isinstance(adapters, (str, Path)) else tuple(adapters)
-    return tuple(str(place) for place in given if str(place))
-
-
-def _how(packs: Any, gguf: GgufFile | None, allow_pickle: bool) -> dict[str, Any]:
+def _how(packs: Any, source: Source, allow_pickle: bool) -> dict[str, Any]:
     """What transformers is told of how to load weights, where that is not the usual."""
     options: dict[str, Any] = {}
     if packs is not None:
         options["quantization_config"] = packs
-    if gguf is not None:
+    if source.gguf is not None:
         from transformers import GgufConfig
 
         # Packed blocks need kernels from the network.
         unpack = GgufConfig(dequantize=True)
-        return {**options, "gguf_file": gguf.path.name, "quantization_config": unpack}
+        return {**options, **source.gguf_argument, "quantization_config": unpack}
     if not allow_pickle:
         options["use_safetensors"] = True
     return options
-
-
-def _check_options(options: LoadOptions) -> None:
-    if options.adapter_state not in ADAPTER_STATES:
-        raise BadParameter(
-            f"An adapter cannot be {options.adapter_state!r}.",
-            f"There are: {', '.join(ADAPTER_STATES)}.",
-        )
-    if options.gguf_file and options.quantize:
-        raise BadParameter(
-            "The weights of a GGUF file are packed already, and unpacked here.",
-            "Open it without --quantize.",
-        )
 
 
 def _config(source: Source, trust: bool) -> Any:

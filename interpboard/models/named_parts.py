@@ -81,11 +81,16 @@ def read_parts(given: str | Path | Mapping[str, Any] | None) -> Parts | None:
     where = "parts" if isinstance(given, Mapping) else f"--parts {given}"
     try:
         named = given if isinstance(given, Mapping) else _read(expanded(given), where)
-        return msgspec.convert(dict(named), Parts)
+        parts = msgspec.convert(dict(named), Parts)
     except (msgspec.ValidationError, TypeError) as error:
         raise BadParameter(
             f"{where}: {error}.", f"It may name {', '.join(Parts.__struct_fields__)}."
         ) from error
+    if parts == Parts():
+        raise BadParameter(
+            f"{where} names no part.", f"It may name {', '.join(Parts.__struct_fields__)}."
+        )
+    return parts
 
 
 def _read(path: Path, where: str) -> dict[str, Any]:

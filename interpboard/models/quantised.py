@@ -86,10 +86,11 @@ def method_of(raw: Mapping[str, Any]) -> str:
 
 
 def quantisation_of(
-    model: nn.Module, quantize: str, raw: Mapping[str, Any], name: str
+    model: nn.Module, quantize: str, raw: Mapping[str, Any], name: str, whole: bool = False
 ) -> tuple[str, tuple[str, ...]]:
     """In words what the weights are packed or were unpacked from, and notes. Empty where nothing is.
 
+    ``whole``: the files hold no packed weight, whatever their configuration says.
     Raises ``NotALanguageModel`` where packing was asked for and nothing was packed.
     """
     linear = {
@@ -105,6 +106,10 @@ def quantisation_of(
         raise NotALanguageModel(
             f"{name}: {_WORDS[quantize]} packs none of the linear maps of {type(model).__name__}.",
             "Leave --quantize out.",
+        )
+    if not packed and whole:
+        return "", (
+            f"config.json says that the weights are in {method}; the files hold them whole",
         )
     if not packed:
         dtype = str(getattr(model, "dtype", "")).removeprefix("torch.")

@@ -20,6 +20,7 @@ from transformers.utils.generic import ModelOutput
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.caught_body import CaughtBody
 from interpboard.models.module_hooks import standing_in
 from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
@@ -41,7 +42,8 @@ class _Body(ModelOutput):
 def unembed(anatomy: Anatomy, normed: torch.Tensor) -> torch.Tensor:
     """Logits [rows, d_vocab] of final hidden states [rows, d_model], after the final norm."""
     head = anatomy.label_head
-    if head is not None and head.reads == "last":  # it picks a token out of what this gives
+    picks = head is not None and head.reads == "last"  # a token out of what this gives
+    if picks or isinstance(anatomy.base, CaughtBody):
         found: torch.Tensor = anatomy.unembedding(normed)
         return found
     placeholder = torch.zeros((normed.shape[0], 1), dtype=torch.long, device=normed.device)

@@ -183,6 +183,11 @@ def test_an_adapter_whose_base_is_not_found_asks_for_it_in_a_line(
     assert "does not say of which model" in note or f"says that it is of {base}" in note
 
 
+def test_an_adapter_given_twice_or_to_another_family_is_said_to_be_so() -> None:
+    assert "is named twice" in refused(lora(), BadParameter, adapters=lora())
+    assert "Was it trained on another model?" in refused("demo", InterpBoardError, adapters=lora())
+
+
 def test_modules_that_an_adapter_saved_whole_are_used_and_off_is_the_base(tmp_path: Path) -> None:
     folder = trained(tmp_path / "whole", str(saved("llama")), modules_to_save=["lm_head"])
     on, off = (

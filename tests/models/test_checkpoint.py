@@ -262,6 +262,10 @@ def test_an_embedding_and_a_head_that_differ_are_both_used_though_the_config_tie
     edit_json(folder / "config.json", tie_word_embeddings=True)
     model, _ = load_model_and_tokenizer(folder, "cpu")
     assert torch.equal(logits(model), logits(tiny_model("llama")))
+    (note,) = loading_notes(model)
+    assert (
+        note == "config.json ties lm_head to the embedding; the files hold another, which is used"
+    )
 
 
 def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:

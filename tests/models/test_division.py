@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from interpboard.analyze import analyze
-from interpboard.errors import BadDevice, BadParameter
+from interpboard.errors import BadDevice, BadParameter, InterpBoardError, NotALanguageModel
 from interpboard.models.division import device_of, division, held
 from interpboard.models.language_model import LanguageModel, open_model
 from tests.lm import TEXT
+from tests.models.folders import Weights, copied, edit_weights, logits, saved
+from tests.models.test_adapters import lora, trained
+from tests.models.test_quantised import agrees_with_plain_hooks, needs, wide
 from tests.tiny import save_tiny
 
 OTHER = "The Eiffel Tower is located on the city of"
@@ -76,14 +81,12 @@ def test_what_lies_on_disk_gives_the_same_numbers(
 
 
 @pytest.mark.parametrize("family", ON_DISK)
-def test_the_models_line_says_how_it_is_divided_and_what_was_not_looked_at(
-    family: str, folders: Path
-) -> None:
+def test_the_models_line_says_how_it_is_divided(family: str, folders: Path) -> None:
     lm = opened(folders / family, True)
     said = " ".join(lm.info.notes)
     count = sum(where == "disk" for where in ON_DISK[family].values())
     assert f"{count} on disk" in said
-    assert "could not be looked at" in said
+    assert "could not be looked at" not in said, "what lies on disk is read"
     assert json.loads(lm.info.options.device_map) == ON_DISK[family]
     assert lm.info.device == "cpu"
     same = opened(folders / family, False).info
@@ -115,6 +118,11 @@ def test_a_weight_on_disk_is_read_where_its_module_computes(folders: Path) -> No
         (('{"": "moon"}', "", ""), "No device is called"),
         (('{"": "cuda:99"}', "", ""), "CUDA devices"),
         (('{"": 99}', "", ""), "CUDA devices"),
+        (('{"": "meta"}', "", ""), "'meta' is not supported"),
+        (('{"": "cpu", "model.layers.0": "disk"}', "", ""), "puts model.layers.0 on disk, and all"),
+        (('{"a.b": "disk", "a": "cpu"}', "", ""), "puts a.b on disk, and a around it on cpu"),
+        (("auto", "cpu=1GiB,cpu=2GiB", ""), "names cpu twice"),
+        (("auto", "", __file__), "is no folder"),
         (("auto", "99=1GiB", ""), "CUDA devices"),
     ],
 )
@@ -125,6 +133,93 @@ def test_a_division_that_cannot_be_is_refused_in_a_line(
     with pytest.raises((BadParameter, BadDevice), match=words) as caught:
         division(*asked)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("there", [{"lm_head": "cpu"}, {"": "cpu"}])
+def test_a_name_that_is_no_module_is_not_passed_over(there: dict[str, str], folders: Path) -> None:
+    pytest.importorskip("accelerate")
+    with pytest.raises(BadParameter, match=r"names 'model\.blocks'.* It has model, lm_head"):
+        open_model(folders / "llama", device_map={"model.blocks": "cpu", **there})
+
+
+@pytest.mark.parametrize("how", ["named", "no room"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"quantize": "4bit"}, "packed in 4bit cannot lie on disk"),
+        ({"quantize": "int8"}, "packed in int8 cannot lie on disk"),
+        ({"adapters": True, "adapter_state": "merged"}, "cannot be merged into weights on disk"),
+    ],
+)
+def test_what_cannot_lie_on_disk_is_refused_in_a_line(
+    options: dict[str, Any], words: str, how: str
+) -> None:
+    needs("accelerate", "peft", "bitsandbytes", "torchao")
+    if how == "no room" and "4bit" in words:
+        words = "Is --device-map right"  # said by bitsandbytes before anything is there
+    asked = {**options, **({"adapters": lora()} if "adapters" in options else {})}
+    folder = saved("llama") if "adapters" in options else wide()
+    where: dict[str, Any] = (
+        {"device_map": ON_DISK["llama"]}
+        if how == "named"
+        else {"device_map": "auto", "max_memory": "cpu=50KB"}
+    )
+    with pytest.raises(InterpBoardError, match=words) as caught:
+        open_model(folder, "cpu", **where, **asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_written_where_nobody_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no safetensors is written anew, for the disk to be read as it is wanted."""
+    pytest.importorskip("accelerate")
+    folder = copied("llama", tmp_path)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    asked: dict[str, Any] = {"device_map": ON_DISK["llama"], "allow_pickle": True}
+    with pytest.raises(BadParameter, match="--offload-folder FOLDER"):
+        open_model(folder, "cpu", **asked)
+    lm = open_model(folder, "cpu", offload_folder=str(tmp_path / "there"), **asked)
+    assert not list(here.iterdir())
+    assert list((tmp_path / "there").iterdir())
+    whole = open_model(saved("llama"), "cpu")
+    assert torch.allclose(logits(lm.model), logits(whole.model), atol=1e-5)
+
+
+def test_a_nan_that_lies_on_disk_is_found(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    folder = copied("llama", tmp_path)
+
+    def spoil(weights: Weights) -> None:
+        weights["model.layers.1.self_attn.q_proj.weight"][3, 5] = torch.nan
+
+    edit_weights(folder, spoil)
+    with pytest.raises(NotALanguageModel, match=r"layers\.1\.self_attn\.q_proj\.weight, 1 is NaN"):
+        open_model(folder, "cpu", device_map=ON_DISK["llama"])
+
+
+@pytest.mark.parametrize("state", ["on", "off"])
+def test_adapters_on_a_model_that_is_partly_on_disk_add_what_they_add(
+    state: str, tmp_path: Path
+) -> None:
+    """PEFT would divide the model anew, and lose an adapter's numbers beside a weight on disk."""
+    needs("accelerate", "peft")
+    places = [lora(), trained(tmp_path / "second", str(saved("llama")), seed=2)]
+    whole = open_model(saved("llama"), "cpu", adapters=places, adapter_state=state)
+    lm = open_model(
+        saved("llama"), "cpu", adapters=places, adapter_state=state, device_map=ON_DISK["llama"]
+    )
+    assert torch.allclose(logits(lm.model), logits(whole.model), atol=1e-5)
+    assert lm.model.hf_device_map == ON_DISK["llama"]
+    for name in ("head_ablation", "direct_logit_attribution", "grad_x_input"):
+        found, expected = (analyze(m, TEXT, (name,)).results[0].values for m in (lm, whole))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    if state == "on":
+        agrees_with_plain_hooks(lm)
 
 
 def test_sizes_are_bytes() -> None:

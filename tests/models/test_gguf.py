@@ -108,6 +108,18 @@ def test_a_gguf_file_gives_the_logits_of_the_model_that_it_was_written_from(tmp_
     assert by_path.info == lm.info
 
 
+def test_a_gguf_file_further_in_is_found_and_none_goes_to_disk(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    written(tmp_path / "inner")
+    lm = open_model(tmp_path, "cpu", gguf_file=f"inner/{FILE}")
+    assert lm.info.options.gguf_file == f"inner/{FILE}"
+    assert torch.allclose(logits(lm.model), logits(tiny_model("llama")), atol=1e-4)
+    said = refused(
+        tmp_path, gguf_file=f"inner/{FILE}", device_map={"model": "disk", "lm_head": "cpu"}
+    )
+    assert "unpacked into memory, and cannot lie on disk" in said
+
+
 def test_packed_blocks_are_unpacked_and_their_formats_said(tmp_path: Path) -> None:
     lm = open_model(written(tmp_path, packed=True), "cpu", gguf_file=FILE)
     (note,) = [note for note in lm.info.notes if "GGUF" in note]

@@ -179,6 +179,8 @@ def test_with_its_parts_named_it_is_right_to_plain_hooked_forwards(
         ({"d_head": 16}, "does not split into 4 heads of 16"),
         ({"head": "core.words"}, "is not what makes the logits"),
         ({"head": "core.tidy"}, "is not what makes the logits"),
+        ({"embedding": "core.places"}, "named as embedding, is not what makes vectors of tokens"),
+        ({"before_mlp": "first"}, "named as before_mlp, is not given what attn_out adds"),
     ],
 )
 def test_a_name_that_is_wrong_is_said_or_found_out(
@@ -189,11 +191,12 @@ def test_a_name_that_is_wrong_is_said_or_found_out(
 
 
 def test_parts_that_are_not_what_their_name_says_are_found_out_by_the_proof(folder: Path) -> None:
-    """The widening map is no output projection of attention, and the first norm not the second."""
-    wrong = open_model(folder, "cpu", parts=PARTS | {"before_mlp": "first"})
-    assert "resid_mid" not in wrong.verified.sites
-    wrong = open_model(folder, "cpu", parts=PARTS | {"attn_out": "thinker.narrow"})
-    assert "attn_out" not in wrong.verified.sites
+    """The MLP's last map is no output of attention."""
+    named = PARTS | {"attn_out": "thinker.narrow"}
+    with pytest.raises(NotALanguageModel, match="is not given what attn_out adds"):
+        open_model(folder, "cpu", parts=named)
+    del named["before_mlp"]
+    assert "attn_out" not in open_model(folder, "cpu", parts=named).verified.sites
 
 
 @pytest.mark.parametrize(
@@ -205,6 +208,8 @@ def test_parts_that_are_not_what_their_name_says_are_found_out_by_the_proof(fold
         ("n_heads = 'four'", "n_heads"),
         ("n_heads = -1", "n_heads"),
         ("[layers]\nx = 1", "layers"),
+        ("", "names no part"),
+        ("# layers = 'x'\nn_heads = 0", "names no part"),
     ],
 )
 def test_a_file_of_parts_that_is_none_is_refused_in_a_line(
@@ -283,6 +288,13 @@ def test_heads_that_cannot_be_counted_are_not_taken_at_the_users_word(
     lm = open_model(folder, "cpu", parts=without | {"attn_out": "mixer"})
     assert {"attn_out", "resid_mid", "neuron"} <= lm.verified.sites
     assert "z" not in lm.verified.sites
+
+
+@pytest.mark.parametrize("model", ["demo-bert", "demo-t5"])
+def test_parts_of_what_is_found_as_it_runs_are_not_passed_over(model: str) -> None:
+    with pytest.raises(BadParameter, match=r"cannot be named.* Leave --parts out") as caught:
+        open_model(model, "cpu", parts={"layers": "core.stack"})
+    assert not getattr(caught.value, "__notes__", ())
 
 
 def test_the_template_is_a_file_of_parts() -> None:

@@ -186,6 +186,29 @@ def test_a_map_that_does_more_than_multiply_is_not_read_as_a_weight() -> None:
     assert plain_linear(module) is None
 
 
+@pytest.mark.parametrize("bits", ["load_in_4bit", "load_in_8bit"])
+def test_a_config_that_calls_whole_weights_packed_is_refused_or_said(
+    bits: str, tmp_path: Path
+) -> None:
+    """bitsandbytes would fail in the middle of a run; others open the whole weights as they are."""
+    needs("bitsandbytes", "accelerate")
+    folder = copied("llama", tmp_path)
+    edit_json(
+        folder / "config.json", quantization_config={"quant_method": "bitsandbytes", bits: True}
+    )
+    with pytest.raises(
+        NotALanguageModel, match="packed by bitsandbytes, and the files hold it whole"
+    ):
+        open_model(folder, "cpu")
+    edit_json(folder / "config.json", quantization_config={"quant_method": "fp8"})
+    lm = open_model(folder, "cpu")
+    assert lm.info.quantization == ""
+    assert (
+        "config.json says that the weights are in fp8; the files hold them whole" in lm.info.notes
+    )
+    assert torch.equal(logits(lm.model), logits(tiny_model("llama")))
+
+
 @pytest.mark.parametrize("quantize", ["4bit", "8bit", "int8"])
 def test_a_checkpoint_that_was_saved_packed_opens_as_it_was(quantize: str, tmp_path: Path) -> None:
     lm = opened(quantize)

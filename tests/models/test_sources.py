@@ -91,7 +91,8 @@ def test_a_subfolder_is_opened_with_its_own_tokenizer_or_the_one_above(tmp_path:
         file.rename(tmp_path / "root" / file.name)
     (note,) = open_model(tmp_path / "root", "cpu", subfolder="llama").info.notes
     assert "the tokenizer is the one above" in note
-    assert "holds no config.json" in refused(tmp_path / "root", NotALanguageModel)
+    said = refused(tmp_path / "root", NotALanguageModel)
+    assert "holds no config.json. There is one in it: --subfolder llama." in said
 
 
 def test_a_subfolder_of_a_repository_in_the_cache_opens_without_network(cache: Path) -> None:

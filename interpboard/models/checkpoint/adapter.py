@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,16 @@ from interpboard.models.checkpoint import hub
 from interpboard.models.checkpoint.foreign import foreign
 from interpboard.models.checkpoint.headers import TensorHeader, read_headers
 from interpboard.models.checkpoint.source import Source
+from interpboard.models.division import device_of
 from interpboard.models.libraries import require_library
-from interpboard.models.packed import is_packed
+from interpboard.models.packed import base_layer, is_packed
 from interpboard.results import AdapterInfo
 
+_OTHERS = "Was it trained on another model?"
 _TASKS = (None, "CAUSAL_LM", "FEATURE_EXTRACTION")
+_PLACES = "hf_device_map"
+_MOVES = "_move_adapter_to_device_of_base_layer"
+_OF_BASE = ("base_layer", "original_module")
 _ALIKE = {torch.float32: 0.0, torch.float64: 0.0, torch.bfloat16: 2**-8, torch.float16: 2**-11}
 
 
@@ -49,11 +56,12 @@ def attach(
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise BadParameter("An adapter is named twice.", "Name each once: its effect would double.")
     wrapped, infos, notes = model, [], []
-    for number, (place, folder) in enumerate(zip(places, folders, strict=True)):
-        say(f"putting on the adapter {place}")
-        wrapped, info, said = _put_on(wrapped, f"adapter{number}", place, folder, source)
-        infos.append(info)
-        notes += said + _other_tokenizer(place, folder, tokenizer)
+    with _staying_divided(model):
+        for number, (place, folder) in enumerate(zip(places, folders, strict=True)):
+            say(f"putting on the adapter {place}")
+            wrapped, info, said = _put_on(wrapped, f"adapter{number}", place, folder, source)
+            infos.append(info)
+            notes += said + _other_tokenizer(place, folder, tokenizer)
     names = [f"adapter{number}" for number in range(len(places))]
     with foreign("adapter", places[-1], folders[-1]):
         if state == "merged":
@@ -71,6 +79,49 @@ def attach(
     for parameter in inner.parameters():
         parameter.requires_grad_(False)
     return inner, tuple(infos), tuple(dict.fromkeys(notes))
+
+
+def _loaded(model: Any, name: str, folder: Path, config: Any) -> Any:
+    """``model`` with the adapter in ``folder`` on it, of PEFT's class."""
+    from peft import PeftModel
+
+    first = not isinstance(model, PeftModel)
+    if not any(parameter.is_meta for parameter in model.parameters()):
+        if first:
+            return PeftModel.from_pretrained(model, str(folder), name, config=config)
+        model.load_adapter(str(folder), name)
+        return model
+    # PEFT moves an adapter to where the weight is: beside one on disk its numbers would be gone.
+    if first:
+        model = PeftModel(model, config, name, low_cpu_mem_usage=True)
+    else:
+        model.add_adapter(name, config, low_cpu_mem_usage=True)
+    movers = [module for module in model.modules() if hasattr(module, _MOVES)]
+    for module in movers:
+        module.__dict__[_MOVES] = lambda *_args: None
+    try:
+        model.load_adapter(str(folder), name, low_cpu_mem_usage=True)
+    finally:
+        for module in movers:
+            del module.__dict__[_MOVES]
+    return model
+
+
+@contextmanager
+def _staying_divided(model: Any) -> Iterator[None]:
+    """While open, PEFT does not see that ``model`` is divided: it would divide it anew, as it sees fit, and
+    fails where a layer is on disk. The adapters are afterwards where the maps they add to compute."""
+    places = model.__dict__.pop(_PLACES, None)
+    try:
+        yield
+    finally:
+        if places is not None:
+            setattr(model, _PLACES, places)
+    for _, module in adapted_layers(model) if places is not None else ():
+        where = device_of(base_layer(module))
+        for name, part in module.named_children():
+            if name not in _OF_BASE:
+                part.to(where)
 
 
 def find_adapter(place: str, allow_pickle: bool, say: hub.Say) -> Path:
@@ -103,14 +154,14 @@ def _put_on(
     model: Any, name: str, place: str, folder: Path, source: Source
 ) -> tuple[Any, AdapterInfo, list[str]]:
     require_library("adapters", f"The adapter {place}")
-    from peft import PeftConfig, PeftModel
+    from peft import PeftConfig
     from peft.utils import get_peft_model_state_dict
 
     about = read_object(folder / hub.ADAPTER_CONFIG)
     _refuse_other_kinds(place, about)
     file = folder / hub.ADAPTER_WEIGHTS
     headers = read_headers((file,)) if file.is_file() else {}
-    with foreign("adapter", place, folder), warnings.catch_warnings():
+    with foreign("adapter", place, folder, _OTHERS), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is looked at below
         config = PeftConfig.from_pretrained(str(folder))
         if config.is_prompt_learning:
@@ -118,11 +169,7 @@ def _put_on(
                 f"The adapter {place} ({config.peft_type}) puts learned vectors around the model.",
                 "Only adapters inside the model (LoRA and its kin) can be looked into.",
             )
-        first = not isinstance(model, PeftModel)
-        if first:
-            model = PeftModel.from_pretrained(model, str(folder), name, config=config)
-        else:
-            model.load_adapter(str(folder), name)
+        model = _loaded(model, name, folder, config)
         state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     whole = model.state_dict()
     over = [key for key in headers if key not in state and key in whole]
@@ -167,13 +214,13 @@ def _account(
     if unused:
         raise BadAdapter(
             f"The adapter {place} holds {_some(unused)}, for which this model has no place.",
-            "Was it trained on another model?",
+            _OTHERS,
         )
     for key, value in state.items():
         if tuple(value.shape) != headers[key].shape:
             raise BadAdapter(
                 f"The adapter {place}: {key} is {list(headers[key].shape)}, here {list(value.shape)}.",
-                "Was it trained on another model?",
+                _OTHERS,
             )
 
 

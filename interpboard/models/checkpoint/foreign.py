@@ -37,8 +37,10 @@ _AT_MOST = 300  # characters of what a library says
 
 
 @contextmanager
-def foreign(what: str, source: str, folder: Path) -> Iterator[None]:
+def foreign(what: str, source: str, folder: Path, remedy: str = "") -> Iterator[None]:
     """Around a call that reads ``what`` (configuration, tokenizer, weights) of ``source`` from ``folder``.
+
+    ``remedy``: what to do where nothing better is known of what went wrong.
 
     Raises ``UnknownModel`` for a file in it that was not downloaded, and ``NotALanguageModel``,
     ``UnsafeWeights``, ``BadDevice`` or ``OutOfMemory`` in place of anything foreign.
@@ -52,7 +54,7 @@ def foreign(what: str, source: str, folder: Path) -> Iterator[None]:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         refuse_damaged_json(folder)
-        raise _named(what, source, error) from error
+        raise _named(what, source, error, remedy) from error
 
 
 def refuse_damaged_json(folder: Path) -> None:
@@ -69,7 +71,7 @@ def refuse_damaged_json(folder: Path) -> None:
                     raise NotALanguageModel(f"{folder / name}: {key} is {shown}, not {called}.")
 
 
-def _named(what: str, source: str, error: BaseException) -> InterpBoardError:
+def _named(what: str, source: str, error: BaseException, remedy: str) -> InterpBoardError:
     text = " ".join(str(e) for e in chain(error))
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and out_of_memory(error)):
         return OutOfMemory(
@@ -93,8 +95,10 @@ def _named(what: str, source: str, error: BaseException) -> InterpBoardError:
             f"The folder {source} holds no tokenizer that loads ({first_line(error)}).",
             "Save one there with tokenizer.save_pretrained.",
         )
-    remedy = "Correct its config.json." if what == "configuration" else "Is the folder damaged?"
-    return NotALanguageModel(f"The {what} of {source} cannot be used: {first_line(error)}.", remedy)
+    usual = "Correct its config.json." if what == "configuration" else "Is the folder damaged?"
+    return NotALanguageModel(
+        f"The {what} of {source} cannot be used: {first_line(error)}.", remedy or usual
+    )
 
 
 def chain(error: BaseException | None) -> list[BaseException]:

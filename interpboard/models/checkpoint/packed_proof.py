@@ -24,6 +24,8 @@ _ROUNDING = {"4bit": 0.153, "8bit": 0.5 / 127 + 2**-11, "int8": 0.5 / 127}
 _MARGIN = 1.05  # for what the scale itself is rounded to
 _ROWS = 4  # at each end
 _BYTES = 512  # likewise
+_NARROW = ("F8", "F4", "F6")  # formats of safetensors
+_OF_PACKED = ("scale", "absmax", "qweight", "weight_packed", "_blocks", "SCB")  # names of tensors
 
 
 @torch.no_grad()
@@ -56,6 +58,29 @@ def prove_packed(
                 f"Its library is wrong there: use {'int8' if quantize != 'int8' else 'another format'}.",
             )
     return (f"{unseen} packed maps could not be held against the files",) if unseen else ()
+
+
+def holds_packed(tensors: Mapping[str, TensorHeader]) -> bool:
+    """Whether files with ``tensors`` hold any weight in fewer bits, or its scale."""
+    return any(
+        tensor.dtype.startswith(_NARROW) or any(word in tensor.name for word in _OF_PACKED)
+        for tensor in tensors.values()
+    )
+
+
+def refuse_whole(model: Any, source: str) -> None:
+    """Raise ``NotALanguageModel`` for a map that config.json calls packed by bitsandbytes and the files hold
+    whole: it could not run."""
+    for path, module in model.named_modules():
+        kind, weight = type(module).__name__, getattr(module, "weight", None)
+        four = kind == "Linear4bit" and getattr(weight, "quant_state", None) is None
+        eight = kind == "Linear8bitLt" and getattr(weight, "CB", None) is None
+        if four or (eight and getattr(module.state, "CB", None) is None):
+            raise NotALanguageModel(
+                f"{source}: config.json says that {path} is packed by bitsandbytes, and the files hold it "
+                "whole.",
+                "Take quantization_config out of config.json; --quantize packs it.",
+            )
 
 
 @torch.no_grad()

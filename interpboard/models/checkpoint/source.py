@@ -170,8 +170,13 @@ def _in_folder(
     refuse_adapter(folder)
     if any(file.endswith(_GGUF) for file in there):
         raise NotALanguageModel(f"The folder {inside} holds no config.json.", _has(there))
+    inner = [f"{options.subfolder}/{each}".strip("/") for each in sorted(there)]
+    inner = [each for each in inner if (root / each / CONFIG).is_file()]
     raise NotALanguageModel(
-        f"The folder {inside} holds no config.json.", "Give a folder saved by save_pretrained."
+        f"The folder {inside} holds no config.json.",
+        f"There is one in it: --subfolder {inner[0]}."
+        if inner
+        else "Give a folder saved by save_pretrained.",
     )
 
 
@@ -194,6 +199,11 @@ def _of_base(
     if not isinstance(base, str) or not base:
         raise UnknownModel(f"{name} is an adapter that does not say of which model.", remedy)
     if any(expanded(given).resolve() == folder.resolve() for given in options.adapters):
+        if base not in (name, str(folder)):
+            raise BadParameter(
+                f"The adapter {name} is named twice.",
+                "Given as the model it is put on: leave --adapter out.",
+            )
         raise UnknownModel(f"{name} is an adapter that names itself as its base.", remedy)
     chosen = replace(
         options,

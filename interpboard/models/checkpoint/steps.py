@@ -142,7 +142,7 @@ class Checkpoint:
         )  # fmt: skip
         if self.found is not None:
             notes += self._prove(model, self.found, ignore_unused)
-        return notes + self._other_class(model)
+        return notes + self._other_class(model) + self._untied(model)
 
     def _reported(self, model: Any, report: Mapping[str, Any]) -> Account:
         """What transformers reports and our own account has not said already."""
@@ -193,6 +193,22 @@ class Checkpoint:
         if not named or opened in named or self.config.get("auto_map"):
             return ()
         return (f"config.json says {', '.join(named)}; opened as {opened}",)
+
+    def _untied(self, model: Any) -> tuple[str, ...]:
+        """A note where the configuration ties the head to the embedding and the files hold another one:
+        transformers uses it, other programs may not."""
+        tied = getattr(model.config.get_text_config(), "tie_word_embeddings", False)
+        try:
+            head, inputs = model.get_output_embeddings(), model.get_input_embeddings()
+        except NotImplementedError:  # a family that does not say where they are
+            return ()
+        own, embedding = (getattr(module, "weight", None) for module in (head, inputs))
+        if not tied or own is None or own.is_meta or own is embedding:
+            return ()
+        path = next((name for name, module in model.named_modules() if module is head), "")
+        if f"{path}.weight" not in self.tensors:
+            return ()
+        return (f"config.json ties {path} to the embedding; the files hold another, which is used",)
 
     def _refuse_giant_buffers(self, empty: Any) -> None:
         weights = sum(t.numel() * t.element_size() for t in empty.state_dict().values())

@@ -41,6 +41,20 @@ def refuse_other_additions(anatomy: Anatomy, ids: torch.Tensor) -> None:
             )
 
 
+def adds_before_mlp(anatomy: Anatomy, layer: int, ids: torch.Tensor) -> bool:
+    """Whether what ``before_mlp`` of ``layer`` is given moves by what attention's output is moved by."""
+    try:
+        added: list[torch.Tensor] = []
+        clean, changed = (
+            _streams(anatomy, layer, "attn_out", ids, change, added) for change in (0, 1)
+        )
+    except MISFIT:
+        return False
+    middle = clean["resid_mid"]
+    moved = (changed["resid_mid"] - middle)[0].abs()
+    return float(moved.max()) > 8 * TOLERANCE[middle.dtype] * float(middle.abs().max())
+
+
 def _is_added(anatomy: Anatomy, layer: int, site: str, ids: torch.Tensor) -> bool:
     try:
         added: list[torch.Tensor] = []
