@@ -50,19 +50,23 @@ def edited_direct_attribution(
     with torch.no_grad():
         stack = parse_interventions(interventions)
         edits = edits_of(lm, prompt, stack, source)
-    run = record_writing(lm, prompt, metric, edits=(*CLEAN, edits))
+    apart = ((), edits) if lm.anatomy.alone else ()  # where rows change each other
+    runs = [record_writing(lm, prompt, metric, edits=(each,)) for each in apart] or [
+        record_writing(lm, prompt, metric, edits=(*CLEAN, edits))
+    ]
+    rows = [(run, row) for run in runs for row in range(run.batch)]
+    layers = lm.anatomy.n_layers
     parts = [
-        direct_terms(
-            run, row, metric, False, watch.stage(row * lm.anatomy.n_layers, 2 * lm.anatomy.n_layers)
-        )
-        for row in (0, 1)
+        direct_terms(run, row, metric, False, watch.stage(done * layers, 2 * layers))
+        for done, (run, row) in enumerate(rows)
     ]
     named = components(parts)
     values = np.array(list(named.values()))
     largest = 1 + float(np.nanmax(np.abs(values)))
     values[:, 1] = unless_rounding(values[:, 1], values[:, 0], metric.clean_logits.dtype, largest)
     unexplained = [
-        unexplained_by(own, each.tolist(), run) for own, each in zip(parts, values.T, strict=True)
+        unexplained_by(own, each.tolist(), run)
+        for own, each, (run, _) in zip(parts, values.T, rows, strict=True)
     ]
     axis = Axis("component", tuple(named))
     return Computed(

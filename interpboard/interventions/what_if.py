@@ -97,7 +97,9 @@ def what_if(
         return read_lens(lm, streams, metric.target_id, top_k, watch.silent)
 
     # Of a long prompt one run after the other: streams of all layers, and once more as the lens has them.
-    together = is_kept_of_all_layers(lm, "resid_pre", 4 * len(prompt.token_ids))
+    # So, too, where rows change each other.
+    small = is_kept_of_all_layers(lm, "resid_pre", 4 * len(prompt.token_ids))
+    together = small and not lm.anatomy.alone
     off = metric.baseline
     with base():
         edits = edits_of(lm, prompt, stack, source)

@@ -29,6 +29,9 @@ _OTHER_CALL = (TypeError, AttributeError, NotImplementedError, IndexError, KeyEr
 class CaughtBody(nn.Module):
     """Runs ``model`` until its ``unembedding`` is called, and gives what that was given."""
 
+    model: Any
+    unembedding: Any
+
     def __init__(self, model: nn.Module, unembedding: nn.Module) -> None:
         super().__init__()
         # Not as modules of its own: it is no part of the model, and the model no part of it.

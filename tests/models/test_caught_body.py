@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from transformers.modeling_outputs import CausalLMOutput
 
 from interpboard.analyze import analyze
-from interpboard.errors import NotALanguageModel, Unsupported
+from interpboard.errors import BadParameter, NotALanguageModel, Unsupported
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import MetricRequest
 from interpboard.runs.edits import Edit
@@ -249,3 +249,10 @@ def test_attention_is_read_at_its_sites_and_not_from_a_report(lm: LanguageModel)
     np.testing.assert_allclose(result.values.sum(-1), 1, rtol=1e-5)
     with pytest.raises((TypeError, Unsupported)):
         lm.anatomy.base(input_ids=torch.zeros((1, 2), dtype=torch.long), output_attentions=True)
+
+
+@pytest.mark.parametrize("model", ["demo-bert", "demo-t5"])
+def test_parts_of_what_is_found_as_it_runs_are_not_passed_over(model: str) -> None:
+    with pytest.raises(BadParameter, match=r"cannot be named.* Leave --parts out") as caught:
+        open_model(model, "cpu", parts={"layers": "core.stack"})
+    assert not getattr(caught.value, "__notes__", ())

@@ -290,13 +290,6 @@ def test_heads_that_cannot_be_counted_are_not_taken_at_the_users_word(
     assert "z" not in lm.verified.sites
 
 
-@pytest.mark.parametrize("model", ["demo-bert", "demo-t5"])
-def test_parts_of_what_is_found_as_it_runs_are_not_passed_over(model: str) -> None:
-    with pytest.raises(BadParameter, match=r"cannot be named.* Leave --parts out") as caught:
-        open_model(model, "cpu", parts={"layers": "core.stack"})
-    assert not getattr(caught.value, "__notes__", ())
-
-
 def test_the_template_is_a_file_of_parts() -> None:
     import tomllib
 

@@ -191,6 +191,23 @@ def test_rows_of_llm_int8_run_alone_and_it_says_so() -> None:
     assert any("every run is made alone" in note for note in lm.info.notes)
 
 
+def test_a_what_if_of_llm_int8_makes_each_of_its_runs_alone() -> None:
+    lm = opened("8bit")
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest())
+    expected = plain_metric(lm, prompt, metric, [("mlp_out", 1, torch.zeros_like)])
+    given = {"interventions": "1.mlp=zero"}
+    names = ["what_if", "edited_direct_attribution"]
+    what_if, direct = analyze(lm, TEXT, names, params=dict.fromkeys(names, given)).results
+    np.testing.assert_allclose(what_if.values, [metric.baseline, expected], rtol=1e-5)
+    np.testing.assert_allclose(direct.values.sum(0), [metric.baseline, expected], rtol=1e-4)
+    lens = what_if.extra["lens"].values
+    assert (lens[0] != lens[1]).any()
+    np.testing.assert_allclose(
+        lens[0], analyze(lm, TEXT, ["logit_lens"]).results[0].values, rtol=1e-5
+    )
+
+
 def test_four_bits_are_right_to_their_rounding_or_refused_by_name() -> None:
     """A width of 32 is no multiple of the block of 64, which some kernels unpack wrongly."""
     needs("bitsandbytes", "accelerate")
