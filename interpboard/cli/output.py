@@ -72,7 +72,8 @@ def _means_of(folder: Path) -> Document:
     from interpboard.sweeps.folder import SweepFolder
 
     found = SweepFolder.open(folder)
-    return aggregate(found, AggregateSettings(group=found.manifest.request.group))
+    asked = found.manifest
+    return aggregate(found, AggregateSettings(level=asked.level, group=asked.request.group))
 
 
 def side_by_side(documents: Sequence[Document], form: Format) -> str:

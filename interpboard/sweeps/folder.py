@@ -46,7 +46,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a sweep is: all that must be the same to go on with it.
 
     ``rows``: of the dataset, None: uncounted. ``parameter_files``: size and time of each file that a
-    parameter names, a lens say. ``columns``, ``limit``, ``shuffle``: how the dataset was read (``Dataset``).
+    parameter names, a lens say. ``columns``, ``limit``, ``shuffle``: how the dataset was read (``Dataset``);
+    ``level``: of the intervals that were asked for last.
     """
 
     schema: str = SCHEMA_VERSION
@@ -60,6 +61,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[tuple[str, str], ...] = ()
     limit: int | None = None
     shuffle: int | None = None
+    level: float = 0.95
 
 
 class Counts(msgspec.Struct):

@@ -75,7 +75,7 @@ def sweep(
     settings = AggregateSettings(level=level, group=group)
     check_settings(settings, align)  # before rows are computed
     dataset = data if isinstance(data, Dataset) else _dataset(data, columns, limit, shuffle)
-    folder = begin_sweep(lm, dataset, request, Path(output))
+    folder = begin_sweep(lm, dataset, request, Path(output), level)
     with folder.alone(), told_standing(folder, on_pace) as on_pace:
         own = dict(opening or _opening_of(lm))
         work = rows_function(lm, folder.manifest.request, watch)
@@ -100,7 +100,7 @@ def _opening_of(lm: LanguageModel) -> dict[str, Any]:
 
 
 def begin_sweep(
-    lm: LanguageModel, dataset: Dataset, request: SweepRequest, output: Path
+    lm: LanguageModel, dataset: Dataset, request: SweepRequest, output: Path, level: float = 0.95
 ) -> SweepFolder:
     """The folder of a sweep, begun or gone on with. Counts the rows of the dataset first."""
     rows, column, grouped = 0, request.group, not request.group or request.group in OF_GROUPS
@@ -122,6 +122,7 @@ def begin_sweep(
         columns=dataset.columns.taken,
         limit=dataset.limit,
         shuffle=dataset.shuffle,
+        level=level,
     )
     return SweepFolder.begin(output, manifest)
 

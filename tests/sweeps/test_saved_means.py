@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import torch
 from msgspec.structs import replace
 
 from interpboard.analyze import analyze
+from interpboard.cli.output import read_saved
 from interpboard.comparison import difference
 from interpboard.errors import BadParameter
 from interpboard.results import Document, MetricRequest
@@ -110,3 +112,18 @@ def test_rows_that_are_little_are_read_once_and_means_are_those_of_rows_read_aga
     monkeypatch.setattr(row_values, "HELD_MOST", 1)
     assert aggregate(folder, settings).to_json() == held.to_json()
     assert len(read) > 6
+
+
+def test_a_report_has_the_intervals_that_the_sweep_was_asked_for(tmp_path: Path) -> None:
+    from tests.sweeps.test_sweep import LM, ROWS, put
+
+    out = tmp_path / "out"
+    sweep(LM, put(tmp_path, ROWS), ["head_ablation"], out, level=0.5)
+    (again,) = read_saved([out])
+    written = Document.load(out / "aggregate.json")
+    for found in (again.results[0], written.results[0]):
+        assert found.params["interval"] == "0.5, bootstrap"
+    for name in ("low", "high"):
+        np.testing.assert_array_equal(
+            again.results[0].extra[name].values, written.results[0].extra[name].values
+        )

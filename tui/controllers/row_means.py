@@ -206,7 +206,9 @@ def _document(path: Path, where: str, group: str) -> Document:
     if not where and group == folder.manifest.request.group and _is_newest(written, folder.parts()):
         found = Document.load(written)
     else:
-        found = aggregate(folder, AggregateSettings(where=where, group=group))
+        found = aggregate(
+            folder, AggregateSettings(folder.manifest.level, where=where, group=group)
+        )
     return second_less_first(found, group)
 
 
