@@ -20,9 +20,11 @@ from interpboard.errors import BadParameter, Unaffordable
 from interpboard.models.language_model import LanguageModel
 from interpboard.planning import plan
 from interpboard.runs import record as record_module
+from interpboard.runs.prompt import make_prompt
 from tests.cli.process import forked_interpboard
 from tests.forks import program
 from tests.lm import TEXT, tiny_lm
+from tests.strip_paths import CLEAN, CORRUPTED
 from tests.tiny import tiny_tokenizer
 
 OTHER = "The Eiffel Tower is located on the city of"
@@ -89,6 +91,23 @@ def test_of_long_prompts_the_plan_of_paths_takes_some_senders_and_counts_the_oth
     assert planned.rows == np.isfinite(found.values).sum()
 
 
+def test_the_plan_of_paths_of_two_strips_takes_some_layers_and_counts_the_others() -> None:
+    torch.manual_seed(0)
+    config = tf.T5Config(
+        vocab_size=420, d_model=16, d_kv=8, d_ff=24, num_layers=4, num_decoder_layers=6, num_heads=2,
+        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0,
+    )  # fmt: skip
+    lm = LanguageModel.of(tf.T5ForConditionalGeneration(config).eval(), tiny_tokenizer(), "deep")
+    params = {"path_patching": {"corrupted": CORRUPTED, "receiver": "X5.0.k,X5.1.q,output"}}
+    with planning.counted_passes(lm, make_prompt(lm, CLEAN)) as planning_it:
+        (planned,) = plan(lm, CLEAN, ("path_patching",), params=params)
+    with planning.counted_passes(lm, make_prompt(lm, CLEAN)) as seen:
+        (found,) = analyze(lm, CLEAN, ("path_patching",), params=params).results
+    assert planning_it[0] < 0.75 * seen[0]
+    assert planned.forward_passes == pytest.approx(seen[0], rel=0.15)
+    assert planned.rows == np.isfinite(found.values).sum()
+
+
 def test_long_loops_are_not_run_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "16")
     lm = tiny_lm()
@@ -146,8 +165,6 @@ def test_a_recording_without_room_is_refused_before_anything_runs(
 
 
 def _prompt(lm: LanguageModel) -> Any:
-    from interpboard.runs.prompt import make_prompt
-
     return make_prompt(lm, TEXT)
 
 

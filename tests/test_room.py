@@ -33,13 +33,21 @@ CASES: dict[str, dict[str, Any]] = {
     "token_losses": {},
     "integrated_gradients": {"n_steps": 2},
     "saliency": {},
+    "smoothgrad": {"samples": 2},
+    "noise_tunnel": {"samples": 2, "n_steps": 2},
+    "lrp": {},
+    "compare_attributions": {"methods": ["saliency", "lrp"]},
+    "continuation_attribution": {"new_tokens": 1},
+    "attribution_patching": {},
+    "circuit": {"sizes": [4]},
     "knockout_grid": {"unit": "sentence"},
 }
+PATCHED = ("activation_patching", "attribution_patching", "circuit")
 
 
 def _asked(name: str, text: str) -> Any:
     params = dict(CASES[name])
-    if name == "activation_patching":
+    if name in PATCHED:
         params["corrupted"] = text.replace("The city", "The of", 1)
     return analyze(tiny_lm(), text, (name,), params={name: params})
 
@@ -81,13 +89,13 @@ def test_what_is_too_large_for_a_pass_is_refused_before_any(
     monkeypatch.setattr(memory, "_free", lambda _device: 1000)
     with counted_passes(lm, make_prompt(lm, "The city is")) as seen:
         for name in CASES:
-            with pytest.raises(Unaffordable, match="What one layer computes of"):
+            with pytest.raises(Unaffordable, match="are free"):
                 analyze(lm, "The city is", (name,), params={name: CASES[name] | _needed(name)})
     assert seen[0] == 0
 
 
 def _needed(name: str) -> dict[str, str]:
-    return {"corrupted": "The river is"} if name == "activation_patching" else {}
+    return {"corrupted": "The river is"} if name in PATCHED else {}
 
 
 def test_an_analysis_takes_no_more_than_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:

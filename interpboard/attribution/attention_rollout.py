@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from interpboard.models.memory import require_room_for_tokens
 from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
+from interpboard.runs.steps import bytes_of_a_layer
 from interpboard.runs.watch import SILENT, Watch
 
 _MATRICES = 3  # [query, key] in float64: the layers so far, the next of them, and rows on their way
@@ -24,7 +26,7 @@ def refuse_rollout(lm: LanguageModel, prompt: PromptInfo, _params: Mapping[str, 
     length = len(prompt.token_ids)
     require_room_for_tokens(
         torch.device("cpu"), lambda n: _MATRICES * 8 * n**2 + block_bytes(lm, n), length,
-        f"The product of the layers' attention of {length:,}²",
+        f"The product of the layers' attention of {length:,}²", beside=partial(bytes_of_a_layer, lm),
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,11 @@ from interpboard.attribution.saliency import saliency
 from interpboard.attribution.shapley import shapley
 from interpboard.attribution.smoothgrad import smoothgrad
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
-from interpboard.errors import BadParameter, Unsupported
+from interpboard.errors import BadParameter, Unaffordable, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
 from interpboard.runs.agreement import rank_agreement
-from interpboard.runs.analysis import Computed, analysis
+from interpboard.runs.analysis import Computed, analysis, refuse_without_room
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
 
@@ -40,7 +41,19 @@ COMPARED_METHODS: dict[str, Callable[..., Result]] = {
 }
 
 
-@analysis("compare_attributions")
+def _refuse_what_has_no_room(
+    lm: LanguageModel, prompt: PromptInfo, params: Mapping[str, Any]
+) -> None:
+    for name in params.get("methods") or COMPARED_METHODS:
+        if name in COMPARED_METHODS:
+            try:
+                refuse_without_room(name, lm, prompt, {})
+            except Unaffordable as error:
+                remedy = f"{error.remedy.removesuffix('.')}, or leave {name} out (methods)."
+                raise Unaffordable(f"{name}: {error.message}", remedy) from error
+
+
+@analysis("compare_attributions", refuses=_refuse_what_has_no_room)
 def compare_attributions(
     lm: LanguageModel,
     prompt: PromptInfo,

@@ -22,6 +22,7 @@ from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids, show_tokens, without_appended
+from interpboard.runs.room import refuse_a_gradient_without_room
 from interpboard.runs.token_texts import text_behind
 from interpboard.runs.watch import SILENT, Watch
 
@@ -33,7 +34,7 @@ CONTINUATION_METHODS: dict[str, Callable[..., Result]] = {
 }
 
 
-@analysis("continuation_attribution", path="autograd")
+@analysis("continuation_attribution", path="autograd", refuses=refuse_a_gradient_without_room)
 def continuation_attribution(
     lm: LanguageModel,
     prompt: PromptInfo,

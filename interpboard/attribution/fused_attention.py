@@ -18,6 +18,7 @@ from interpboard.models.memory import require_room_for_tokens
 from interpboard.results import PromptInfo
 from interpboard.runs.patterns import each_pattern_block
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.steps import bytes_of_a_layer
 from interpboard.runs.strip_places import positions_at
 from interpboard.runs.watch import Watch
 
@@ -60,6 +61,7 @@ def refuse_all_at_once(lm: LanguageModel, prompt: PromptInfo, _params: Mapping[s
     require_room_for_tokens(
         torch.device("cpu"), lambda n: (layers + 1) * 8 * n**2 + block_bytes(lm, n), length,
         f"Attention of {layers} layers × {length:,}² with its heads fused",
+        beside=partial(bytes_of_a_layer, lm),
     )  # fmt: skip
 
 

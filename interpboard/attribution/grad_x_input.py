@@ -12,10 +12,11 @@ from interpboard.runs.gradients.embeddings import (
     wide,
 )
 from interpboard.runs.metrics import Metric
+from interpboard.runs.room import refuse_a_gradient_without_room
 from interpboard.runs.watch import SILENT, Watch
 
 
-@analysis("grad_x_input", path="autograd")
+@analysis("grad_x_input", path="autograd", refuses=refuse_a_gradient_without_room)
 def grad_x_input(
     lm: LanguageModel,
     prompt: PromptInfo,

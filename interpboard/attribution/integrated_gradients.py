@@ -17,13 +17,14 @@ from interpboard.runs.gradients.embeddings import (
 from interpboard.runs.gradients.path_integral import path_integrals
 from interpboard.runs.gradients.quadrature import quadrature
 from interpboard.runs.metrics import Metric
+from interpboard.runs.room import refuse_a_gradient_without_room
 from interpboard.runs.watch import SILENT, Watch
 
 TOLERATED_DELTA = 0.05
 FIRST_STEPS, MOST_STEPS = 8, 1024
 
 
-@analysis("integrated_gradients", path="autograd")
+@analysis("integrated_gradients", path="autograd", refuses=refuse_a_gradient_without_room)
 def integrated_gradients(
     lm: LanguageModel,
     prompt: PromptInfo,

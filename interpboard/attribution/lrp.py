@@ -23,13 +23,14 @@ from interpboard.runs.gradients.embeddings import (
 )
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.room import refuse_relevance_without_room
 from interpboard.runs.strip_places import source_layers
 from interpboard.runs.watch import SILENT, Watch
 
 _ATTENTION = ("softmax", "frozen")
 
 
-@analysis("lrp", path="autograd")
+@analysis("lrp", path="autograd", refuses=refuse_relevance_without_room)
 def lrp(
     lm: LanguageModel,
     prompt: PromptInfo,

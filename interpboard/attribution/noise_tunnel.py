@@ -18,12 +18,13 @@ from interpboard.runs.gradients.embeddings import each_gradient, require_gradien
 from interpboard.runs.gradients.path_integral import path_integrals
 from interpboard.runs.gradients.quadrature import quadrature
 from interpboard.runs.metrics import Metric
+from interpboard.runs.room import refuse_samples_without_room
 from interpboard.runs.watch import SILENT, Watch
 
 SCORES_OF = ("saliency", "grad_x_input", "integrated_gradients")
 
 
-@analysis("noise_tunnel", path="autograd")
+@analysis("noise_tunnel", path="autograd", refuses=refuse_samples_without_room)
 def noise_tunnel(
     lm: LanguageModel,
     prompt: PromptInfo,

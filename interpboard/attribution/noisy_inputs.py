@@ -25,4 +25,4 @@ def noisy_inputs(
     generator = torch.Generator().manual_seed(seed)
     deviation = noise * embedding_deviation(lm)
     drawn = torch.randn((samples, *inputs.shape), generator=generator)
-    return inputs + (deviation * drawn).to(inputs)
+    return drawn.mul_(deviation).to(inputs).add_(inputs)  # all copies are there once

@@ -14,12 +14,13 @@ from interpboard.runs.gradients.embeddings import (
     require_slope,
 )
 from interpboard.runs.metrics import Metric
+from interpboard.runs.room import refuse_a_gradient_without_room
 from interpboard.runs.watch import SILENT, Watch
 
 NORMS = ("l2", "l1", "sum")
 
 
-@analysis("saliency", path="autograd")
+@analysis("saliency", path="autograd", refuses=refuse_a_gradient_without_room)
 def saliency(
     lm: LanguageModel,
     prompt: PromptInfo,

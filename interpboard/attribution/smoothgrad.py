@@ -13,6 +13,7 @@ from interpboard.results import PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.gradients.embeddings import each_gradient, wide
 from interpboard.runs.metrics import Metric
+from interpboard.runs.room import refuse_samples_without_room
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -24,7 +25,7 @@ class _Mean:
     done: int
 
 
-@analysis("smoothgrad", path="autograd")
+@analysis("smoothgrad", path="autograd", refuses=refuse_samples_without_room)
 def smoothgrad(
     lm: LanguageModel,
     prompt: PromptInfo,

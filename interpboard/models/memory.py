@@ -112,15 +112,16 @@ def _free(device: torch.device) -> int:
     return max(0, min(found, default=sys.maxsize))
 
 
+def surely_free(device: torch.device) -> int:
+    """What may be planned with of ``free_memory``: what fits is still to fit when it is tried."""
+    return int(free_memory(device) * _SURE)
+
+
 def require_room(device: torch.device, needed: int, what: str, remedy: str) -> None:
     """Raise ``Unaffordable`` if ``what`` needs more bytes than are free on ``device``."""
     free = free_memory(device)
     if needed > free:
-        limited = memory_limit() and free < _free(device)
-        left = "may be taken (memory_mib)" if limited else "are free"
-        raise Unaffordable(
-            f"{what} is {spoken_bytes(needed)}, and {spoken_bytes(free)} {left}.", remedy
-        )
+        raise _unaffordable(device, needed, free, what, remedy)
 
 
 def require_room_for_tokens(
@@ -132,23 +133,46 @@ def require_room_for_tokens(
     *,
     prompts: str = "the prompt",
     beside: Callable[[int], int] = lambda _tokens: 0,
+    later: Callable[[int], int] = lambda _tokens: 0,
 ) -> None:
     """Raise ``Unaffordable`` if ``what`` of so many ``tokens`` has no room, with how many would have it.
 
     ``needed``: bytes of so many tokens, growing with them. ``otherwise``: what else can be done, after "or".
-    ``beside``: bytes that come and go meanwhile, for which what is advised leaves room.
+    ``beside``: bytes that come and go meanwhile, and need room too. ``later``: what may yet be needed, for
+    which what is advised leaves room.
     """
-    free = free_memory(device)
-    if needed(tokens) <= free:
+
+    def whole(n: int) -> int:
+        return needed(n) + beside(n)
+
+    if whole(tokens) <= free_memory(device):
         return
-    fit = bisect_right(range(1, tokens), free * _SURE, key=lambda n: needed(n) + beside(n))
+    give_back_unused()  # it may be that there is room yet
+    free = free_memory(device)
+    if whole(tokens) <= free:
+        return
+    fit = bisect_right(range(1, tokens), free * _SURE, key=lambda n: whole(n) + later(n))
     remedies = ([f"shorten {prompts} to {fit:,} token{'s' * (fit != 1)}"] if fit else []) + (
         [otherwise] if otherwise else []
     )
     if memory_limit() and free < _free(device):
         remedies.append("raise memory_mib")
     remedy = ", or ".join(remedies or ["use a device with more memory, or a smaller --dtype"])
-    require_room(device, needed(tokens), what, f"{remedy[0].upper()}{remedy[1:]}.")
+    by_itself = needed(tokens) > free
+    if not by_itself:
+        what = f"{what.removesuffix(',')}, with what is beside it meanwhile,"
+    least = needed(tokens) if by_itself else whole(tokens)
+    raise _unaffordable(device, least, free, what, f"{remedy[0].upper()}{remedy[1:]}.")
+
+
+def _unaffordable(
+    device: torch.device, needed: int, free: int, what: str, remedy: str
+) -> Unaffordable:
+    limited = memory_limit() and free < _free(device)
+    left = "may be taken (memory_mib)" if limited else "are free"
+    return Unaffordable(
+        f"{what} is {spoken_bytes(needed)}, and {spoken_bytes(free)} {left}.", remedy
+    )
 
 
 @dataclass

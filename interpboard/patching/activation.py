@@ -21,12 +21,13 @@ from interpboard.runs.edits import Counterfactual
 from interpboard.runs.gradients.sites import gradients_by_layer
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import record
+from interpboard.runs.room import refuse_a_gradient_where
 from interpboard.runs.watch import SILENT, Watch
 
 DIRECTIONS = ("denoising", "noising")
 
 
-@analysis("activation_patching")
+@analysis("activation_patching", refuses=refuse_a_gradient_where("preview", True))
 def activation_patching(
     lm: LanguageModel,
     prompt: PromptInfo,

@@ -35,6 +35,7 @@ from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.joins import first_of_decoder
 from interpboard.runs.record import Run, enter_edits, record
+from interpboard.runs.rehearsal import Loop
 from interpboard.runs.watch import Watch
 
 _SITES = ("z", "attn_out", "mlp_out")
@@ -63,22 +64,31 @@ def record_whole(lm: LanguageModel, prompt: PromptInfo) -> Run:
     return run
 
 
-def sent_in_streams(base: Run, source: Run, before: int, watch: Watch) -> Iterator[SenderChanges]:
-    """Changes source − base of every sender that writes before the moment ``before``, a layer at a time.
+def sent_in_streams(
+    base: Run, source: Run, receivers: Sequence[Receiver], watch: Watch
+) -> Iterator[SenderChanges]:
+    """Changes source − base of every sender that writes before the last of ``receivers`` (in order) reads, a
+    layer at a time, each a step that a rehearsal may leave out.
 
     Heads and MLPs of all layers, and in the first layer of a stack its embedding: of what is added to the
     sum, over all positions, a sender's change being in its own stream.
     """
-    n_heads, border = base.lm.anatomy.n_heads, base.prompt.border
+    n_heads, border, before = base.lm.anatomy.n_heads, base.prompt.border, receivers[-1].reads
     embedded = source.calls[0].hidden[:1] - base.calls[0].hidden[:1]
     decoder = first_of_decoder(base)
-    for layer in range(base.lm.anatomy.n_layers):
-        if 2 * layer >= before:
-            break
+    layers = [layer for layer in range(base.lm.anatomy.n_layers) if 2 * layer < before]
+    loop = Loop("layers of carried senders", len(layers), around="edited runs")
+    for layer in layers:
         columns = [*range(n_heads), *([n_heads] if _mlp_in(base, layer) else [])]
-        changes = [_of_layer(base, source, layer, watch)]
         written = [2 * layer] * n_heads + [2 * layer + 1] * _mlp_in(base, layer)
-        if layer in (0, decoder):
+        begins = layer in (0, decoder)
+        if not loop.due(layer, 1):
+            moments = [-1] * begins + written
+            seen = sum(bool(_who_see(base, receivers, layer, moment)) for moment in moments)
+            loop.skip(layer, seen, len(moments))
+            continue
+        changes = [_of_layer(base, source, layer, watch)]
+        if begins:
             own = embedded
             if decoder:
                 part = slice(0, border) if layer == 0 else slice(border, None)
@@ -87,6 +97,8 @@ def sent_in_streams(base: Run, source: Run, before: int, watch: Watch) -> Iterat
             changes, columns, written = [own, *changes], [n_heads + 1, *columns], [-1, *written]
         cells = tuple((layer, column) for column in columns)
         yield SenderChanges(cells, tuple(written), torch.cat(changes))
+        loop.took(layer, len(cells))
+    loop.close()
 
 
 def carried_edits(
@@ -205,6 +217,16 @@ class _Streams:
             for row, moment in enumerate(self.written)
             if moment < reads and any(_sees(each, self.in_source[row], group) for each in here)
         ]
+
+
+def _who_see(run: Run, receivers: Sequence[Receiver], layer: int, moment: int) -> list[Receiver]:
+    """Those that read what is written in ``layer`` at ``moment``."""
+    in_source = _group(run, layer) == ENCODER
+    return [
+        each
+        for each in receivers
+        if moment < each.reads and _sees(each, in_source, _group(run, each.layer))
+    ]
 
 
 def _sees(receiver: Receiver, in_source: bool, group: str) -> bool:

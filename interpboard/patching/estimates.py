@@ -22,12 +22,13 @@ from interpboard.runs.edits import Edit
 from interpboard.runs.gradients.sites import LayerGradients, gradients_by_layer
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import record
+from interpboard.runs.room import refuse_a_gradient_without_room
 from interpboard.runs.watch import SILENT, Watch
 
 _METHODS = ("atp", "ig", "atp_qk", "atp_star")
 
 
-@analysis("attribution_patching", path="autograd")
+@analysis("attribution_patching", path="autograd", refuses=refuse_a_gradient_without_room)
 def attribution_patching(
     lm: LanguageModel,
     prompt: PromptInfo,

@@ -132,7 +132,7 @@ def _evaluated(
     known = 0
     watch.step(0, total)
     portions = (
-        sent_in_streams(base, source, before, watch)
+        sent_in_streams(base, source, receivers, watch)
         if carried
         else sent(base, source, before, first, stop, watch)
     )

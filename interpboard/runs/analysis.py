@@ -28,7 +28,7 @@ from interpboard.runs.chat_warnings import chat_warnings
 from interpboard.runs.clean_rounding import clean_rounding
 from interpboard.runs.finite import counting, is_counting, remedy
 from interpboard.runs.provenance import made_by
-from interpboard.runs.steps import refuse_a_pass_without_room
+from interpboard.runs.room import refuse_a_pass_without_room
 from interpboard.runs.strip_analyses import require_in_strips
 from interpboard.runs.strip_places import with_layer_numbers
 
@@ -67,7 +67,14 @@ def refuse_beforehand(
     """Raise what the analysis ``name`` raises for a prompt of this length, before anything is run."""
     ANALYSES[name].load()
     begin_allowance(lm.device)
+    refuse_without_room(name, lm, prompt, params)  # first: the length it advises has room for all
     refuse_a_pass_without_room(lm, len(prompt.token_ids))
+
+
+def refuse_without_room(
+    name: str, lm: LanguageModel, prompt: PromptInfo, params: Mapping[str, Any]
+) -> None:
+    """Its own refusal (``analysis``), where it has one."""
     if name in _REFUSALS:
         _REFUSALS[name](lm, prompt, {**params, **with_layer_numbers(lm, params)})
 

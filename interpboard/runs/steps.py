@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 import torch
 
 from interpboard.config import batch_limit
 from interpboard.models.attention_sites import PATTERN_BLOCK
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import free_memory, require_room_for_tokens
+from interpboard.models.memory import free_memory
 from interpboard.models.packed import in_width
 
 STEP_S = 0.2
@@ -162,16 +161,6 @@ def bytes_of_a_layer(lm: LanguageModel, length: int, *, pattern: bool = False) -
         block = lm.anatomy.n_heads * length**2
         numbers += 5 * (min(block, PATTERN_BLOCK) if lm.verified.blocks else block)
     return numbers * weight.element_size()
-
-
-def refuse_a_pass_without_room(lm: LanguageModel, length: int) -> None:
-    """Raise ``Unaffordable`` where not even what one layer has of one run of the prompt has room."""
-    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
-    a_token = (_widest(lm) + 2 * lm.anatomy.d_model) * weight.element_size()
-    require_room_for_tokens(
-        lm.device, lambda n: n * a_token, length,
-        f"What one layer computes of {length:,} tokens", beside=partial(bytes_of_a_layer, lm),
-    )  # fmt: skip
 
 
 def backward_pass_is_small(lm: LanguageModel, length: int, site: str) -> bool:

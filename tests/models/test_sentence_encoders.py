@@ -20,7 +20,8 @@ from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.similarity.pairs import similarity_pairs
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.cli.main import main
-from interpboard.errors import BadParameter, BadTarget, NotALanguageModel, Unsupported
+from interpboard.errors import BadParameter, BadTarget, NotALanguageModel, Unaffordable, Unsupported
+from interpboard.models import memory
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
@@ -248,3 +249,20 @@ def test_pairs_of_tokens_need_a_second_text(tmp_path: Path) -> None:
     metric = resolve_metric(lm, prompt, MetricRequest(target="#5"))
     with pytest.raises(Unsupported, match="there is no second one"):
         similarity_pairs(lm, prompt, metric)
+
+
+def test_sets_of_tokens_that_have_no_room_are_refused_with_as_many_samples_as_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = opened(folder(tmp_path))
+
+    def asked(samples: int) -> None:
+        params = {"similarity_pairs": {"samples": samples}}
+        analyze(lm, TEXT, ("similarity_pairs",), MetricRequest(target=OTHER), params)
+
+    monkeypatch.setattr(memory, "_free", lambda _device: 1 << 18)
+    with pytest.raises(Unaffordable, match=r"choose \d+ samples\.$") as refused:
+        asked(400)
+    fits = int(str(refused.value).split(" samples")[0].split()[-1])
+    assert 1 < fits < 400
+    asked(fits)

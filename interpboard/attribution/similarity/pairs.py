@@ -6,7 +6,9 @@ pairs without a rest. What a token adds is its Shapley value, a vector of as man
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from interpboard.config.settings import batch_limit
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room_for_tokens, surely_free
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import forward_logits
 from interpboard.registry.metric_names import COSINE
@@ -25,12 +28,35 @@ from interpboard.runs.finite import require_finite
 from interpboard.runs.labels import label_head
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.steps import bytes_of_a_layer
 from interpboard.runs.watch import SILENT, Watch
 
 _TOKENS_A_BATCH = 4096
+_BYTES_IN_A_SET = 32
+"""Of a set of tokens, for each token of the prompt: half are in it, and Python's sets are half full."""
 
 
-@analysis("similarity_pairs", path="forward")
+def _refuse_without_room(lm: LanguageModel, prompt: PromptInfo, params: Mapping[str, Any]) -> None:
+    """Raise ``Unaffordable`` where the vectors of all sets of tokens, and the sets, have no room."""
+    samples, width, length = (
+        int(params.get("samples", 16)),
+        lm.anatomy.d_model,
+        len(prompt.token_ids),
+    )
+
+    def needed(n: int) -> int:
+        return samples * n * (8 * width + _BYTES_IN_A_SET * n)
+
+    a_sample = needed(length) // max(1, samples)
+    fewer = max(0, surely_free(lm.device) - bytes_of_a_layer(lm, length)) // a_sample
+    require_room_for_tokens(
+        lm.device, needed, length, f"What {samples} orders of {length:,} tokens give",
+        f"choose {fewer} sample{'s' * (fewer > 1)}" if fewer else "",
+        beside=partial(bytes_of_a_layer, lm),
+    )  # fmt: skip
+
+
+@analysis("similarity_pairs", path="forward", refuses=_refuse_without_room)
 def similarity_pairs(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -138,7 +164,9 @@ def _fill(
     ids = input_ids(lm, prompt)
     own = embeddings_of(lm.anatomy, ids)[0]
     position, length = head.position(prompt.token_ids), len(prompt.token_ids)
-    size = 1 if lm.verified.alone else max(1, (batch_limit() or _TOKENS_A_BATCH) // length)
+    a_token = bytes_of_a_layer(lm, length) / length
+    most = min(_TOKENS_A_BATCH, int(surely_free(lm.device) / 2 / a_token))
+    size = 1 if lm.verified.alone else max(1, (batch_limit() or most) // length)
     for start in range(len(found), len(sets), size):
         watch.pause()
         some = sets[start : start + size]

@@ -17,13 +17,14 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
+from interpboard.runs.room import refuse_a_gradient_where
 from interpboard.runs.units import units_axis, units_of, unused_spans
 from interpboard.runs.watch import SILENT, Watch
 
 UNIT_METHODS = ("occlusion", "shapley", "integrated_gradients")
 
 
-@analysis("unit_attribution")
+@analysis("unit_attribution", refuses=refuse_a_gradient_where("method", "integrated_gradients"))
 def unit_attribution(
     lm: LanguageModel,
     prompt: PromptInfo,

@@ -44,13 +44,14 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.labels import label_head, logit_name
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import make_prompt
+from interpboard.runs.room import refuse_edges_without_room
 from interpboard.runs.strip_prompt import in_same_strips
 from interpboard.runs.watch import SILENT, Watch
 
 SEARCHES = ("top", "greedy")
 
 
-@analysis("circuit", path="autograd")
+@analysis("circuit", path="autograd", refuses=refuse_edges_without_room)
 def circuit(
     lm: LanguageModel,
     prompt: PromptInfo,

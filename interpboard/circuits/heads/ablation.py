@@ -21,11 +21,12 @@ from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
 from interpboard.runs.on_tree import evaluate_together
 from interpboard.runs.record import Run, record
+from interpboard.runs.room import refuse_a_gradient_where
 from interpboard.runs.together import Together
 from interpboard.runs.watch import SILENT, Watch
 
 
-@analysis("head_ablation")
+@analysis("head_ablation", refuses=refuse_a_gradient_where("preview", True))
 def head_ablation(
     lm: LanguageModel,
     prompt: PromptInfo,

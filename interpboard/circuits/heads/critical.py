@@ -20,12 +20,13 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run, record
 from interpboard.runs.replay import evaluate
+from interpboard.runs.room import refuse_a_gradient_without_room
 from interpboard.runs.watch import SILENT, Watch
 
 ROUNDS = 4
 
 
-@analysis("critical_components")
+@analysis("critical_components", refuses=refuse_a_gradient_without_room)
 def find_critical_components(
     lm: LanguageModel,
     prompt: PromptInfo,

@@ -38,22 +38,23 @@ def path_integrals(
     ``quadrature``. The memory taken does not grow with their number.
     """
     points, weights = (torch.tensor(part).to(ends.device, wide(ends)) for part in rule)
-    paths = ends - start
     count = len(points) * len(ends)
     # Of each input what it adds is kept, so that the integral is gone on with where it gave way.
     parts = (start, ends, points, weights)
     name = f"path {prompt.token_ids} {metric.info} {[checksum(part) for part in parts]}"
     found = watch.once(name, lambda: _Found(torch.zeros(count, ends.shape[1]).to(weights), 0))
 
+    def paths(index: torch.Tensor) -> torch.Tensor:  # made as they are needed: there may be many
+        return ends[index // len(points)] - start
+
     def along(first: int, last: int) -> torch.Tensor:
         index = torch.arange(first, last, device=ends.device)
         alphas = points[index % len(points), None, None]
-        return (start + alphas * paths[index // len(points)]).to(ends.dtype)
+        return (start + alphas * paths(index)).to(ends.dtype)
 
     def take(first: int, inputs: torch.Tensor, gradients: torch.Tensor) -> None:
         index = torch.arange(first, first + len(inputs), device=ends.device)
-        end = index // len(points)
-        shares = (gradients.to(weights.dtype) * paths[end].to(weights.dtype)).sum(-1)
+        shares = (gradients.to(weights.dtype) * paths(index).to(weights.dtype)).sum(-1)
         found.shares[index] = weights[index % len(points), None] * shares
         found.done = first + len(inputs)
 
