@@ -53,6 +53,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("activation_patching", {"corrupted": OTHER}),
     ("integrated_gradients", {"n_steps": 24}),
     ("smoothgrad", {"samples": 12}),
+    ("circuit", {"corrupted": OTHER, "n_steps": 9}),
     ("logit_lens", {}),
     ("direct_logit_attribution", {}),
 ]

@@ -23,6 +23,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing
 from interpboard.runs.gradients.embeddings import wide
+from interpboard.runs.rehearsal import Loop
 from interpboard.runs.watch import Watch
 
 _METHODS = ("eap", "eap_ig")
@@ -51,6 +52,7 @@ def edge_scores(
     n_steps: int = 5,
     watch: Watch | None = None,
     scored_by: Callable[[Any, ExampleBatch], Scored] | None = None,
+    loop: Loop | None = None,
 ) -> np.ndarray:
     """Scores [sender, receiver], the mean over the examples, float64; 0 where there is no edge, and where
     the score is no more than what rounding makes of nothing (``without_rounding``).
@@ -59,7 +61,7 @@ def edge_scores(
     Automated Circuit Discovery"); two forward passes and one backward a batch. ``eap_ig``: its mean over
     ``n_steps`` midpoints of the way from the reference's embedding to the clean one (Hanna, Pezzelle and
     Belinkov 2024, "Have Faith in Faithfulness"). ``scored_by``: how a batch is scored (None: as one of a
-    single stack of layers). Raises ``BadParameter``.
+    single stack of layers). ``loop``: of which a rehearsal leaves steps out. Raises ``BadParameter``.
     """
     if method not in _METHODS:
         raise BadParameter(f"There is no method {method!r}.", f"Use {' or '.join(_METHODS)}.")
@@ -71,14 +73,22 @@ def edge_scores(
     for number, batch in enumerate(evaluator.batches):
         if summed.done >= (number + 1) * len(shares):
             continue
-        scored = scored_by(evaluator, batch)
+        scored: Scored | None = None
         for step, share in enumerate(shares, number * len(shares)):
             if step < summed.done:
                 continue
             watch.step(step, all_steps)
+            if loop is not None and not loop.due(step, 1):
+                loop.skip(step, 1, 1)
+                continue
+            scored = scored or scored_by(evaluator, batch)
             products = scored.products(None if method == "eap" else share, watch)
             summed.scores += products / len(shares)
             summed.done, summed.epsilon = step + 1, scored.epsilon
+            if loop is not None:
+                loop.took(step, 1)
+    if loop is not None:
+        loop.close()
     watch.step(all_steps, all_steps)
     mean = np.where(graph.edges, summed.scores / evaluator.n_examples, 0.0)
     return without_rounding(mean, summed.epsilon)

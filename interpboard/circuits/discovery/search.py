@@ -37,6 +37,7 @@ from interpboard.circuits.discovery.listed_edges import (
     listed_edges,
     of_unlisted,
 )
+from interpboard.circuits.discovery.measured_sizes import measured_sizes, rehearsed_loops
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, text_array
@@ -112,16 +113,13 @@ def circuit(
     asked = series(graph, sizes)
     passes = len(evaluator.batches) * (1 if method == "eap" else n_steps)
     steps = _Steps(watch, passes, len(asked))
-    scores = edge_scores(evaluator, method, n_steps, steps.scoring, scored_in(lm))
-    series_of = distinct(graph, scores, asked)
-    curve: list[Measured] = []
-    at_sizes: list[float] = []
-    for count in asked:
-        if count in series_of:
-            curve.append(measure_edges(evaluator, series_of[count], watch.silent))
-        at_sizes.append(curve[-1].faithfulness)  # else the circuit is that of a smaller size
-        steps.measured(asked.index(count) + 1)
     greedy = search == "greedy"
+    scoring, measuring = rehearsed_loops(greedy, passes, len(asked))
+    scores = edge_scores(evaluator, method, n_steps, steps.scoring, scored_in(lm), scoring)
+    series_of = distinct(graph, scores, asked)
+    curve, at_sizes = measured_sizes(
+        evaluator, asked, series_of, measuring, watch.silent, steps.measured
+    )
     chosen, warnings = _choose(evaluator, scores, curve, edges, keep, greedy, watch.silent)
     steps.measured(len(asked) + 1)
     listed = listed_edges(graph, scores, chosen.edges)
