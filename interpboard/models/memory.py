@@ -23,8 +23,7 @@ from interpboard.models.main_memory import free_bytes
 _held_before: dict[torch.device, int] = {}
 _short: set[torch.device] = set()
 LARGE_BLOCK, LARGE_WHERE_SHORT = 8 << 20, 1 << 20
-SHORT = 1 << 30
-"""Where less is free for an analysis, its blocks go back as soon as they are of the second size."""
+SHORT = 1 << 30  # where less is free for an analysis, blocks of the second size are large
 KERNELS_KEPT = 64
 _SURE = 0.8  # of what is free: what fits is still to fit when it is tried
 _KERNEL_CACHES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
@@ -92,8 +91,7 @@ def begin_allowance(device: torch.device) -> None:
     _held_before[device] = _held(device)
     if device.type != "cuda":
         _short.clear()
-        if free_memory(device) < SHORT:
-            _short.add(device)
+        _short.update([device] if free_memory(device) < SHORT else [])
         give_back_large_blocks()
 
 
@@ -109,9 +107,8 @@ def left_of_allowance(device: torch.device) -> int | None:
 def _held(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))
-    return (
-        _status("RssAnon") or 0
-    )  # weights that are read from their file as they are used are not in it
+    # Weights that are read from their file as they are used are not in it.
+    return _status("RssAnon") or 0
 
 
 def _free(device: torch.device) -> int:
@@ -162,16 +159,14 @@ def require_room_for_tokens(
     if whole(tokens) <= free:
         return
     fit = bisect_right(range(1, tokens), free * _SURE, key=lambda n: whole(n) + later(n))
-    remedies = ([f"shorten {prompts} to {fit:,} token{'s' * (fit != 1)}"] if fit else []) + (
-        [otherwise] if otherwise else []
-    )
+    shorter = f"shorten {prompts} to {fit:,} token{'s' * (fit != 1)}" if fit else ""
+    remedies = [each for each in (shorter, otherwise) if each]
     if memory_limit() and free < _free(device):
         remedies.append("raise memory_mib")
     remedy = ", or ".join(remedies or ["use a device with more memory, or a smaller --dtype"])
-    by_itself = needed(tokens) > free
-    if not by_itself:
-        what = f"{what.removesuffix(',')}, with what is beside it meanwhile,"
-    least = needed(tokens) if by_itself else whole(tokens)
+    least = needed(tokens)
+    if least <= free:
+        what, least = f"{what.removesuffix(',')}, with what is beside it meanwhile,", whole(tokens)
     raise _unaffordable(device, least, free, what, f"{remedy[0].upper()}{remedy[1:]}.")
 
 
@@ -209,9 +204,8 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
     began, of_files = _begin_peak(), _status("RssFile") or 0
     yield peak
     highest, read = _status("VmHWM"), (_status("RssFile") or 0) - of_files
-    peak.above = (
-        None if began is None or highest is None else max(0, highest - began - max(0, read))
-    )
+    if began is not None and highest is not None:
+        peak.above = max(0, highest - began - max(0, read))
 
 
 def _left_of_limit() -> int | None:
