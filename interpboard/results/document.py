@@ -33,12 +33,12 @@ class Document(Viewable, msgspec.Struct, frozen=True, eq=False, kw_only=True):
         raise KeyError(analysis)
 
     def top(self, k: int = 10, *, by: Order = "magnitude") -> dict[str, list[Entry]]:
-        """``Result.top`` of each result, by analysis; those whose values are text are left out."""
-        return {
-            result.analysis: result.top(k, by=by)
-            for result in self.results
-            if result.values.dtype != object
-        }
+        """``Result.top`` of the first result of each analysis; those whose values are text are left out."""
+        first: dict[str, Result] = {}  # of means that of all rows
+        for result in self.results:
+            if result.values.dtype != object:
+                first.setdefault(result.analysis, result)
+        return {analysis: result.top(k, by=by) for analysis, result in first.items()}
 
     def to_dataframe(self) -> Any:
         """The frames of all results under each other, with the columns ``analysis``, ``metric`` and

@@ -16,6 +16,7 @@ from interpboard.sweeps.aggregate import AggregateSettings, aggregate
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.sweep import sweep
 from interpboard.visualization.export import csv_text, html, text
+from interpboard.visualization.figures.canvas import title_of
 from tests.sweeps.test_sweep import LM, ROWS, put, results
 
 
@@ -85,3 +86,13 @@ def test_cells_in_which_two_groups_are_not_told_apart_are_marked_on_every_page(
     assert said in html(document)
     values = [line for line in csv_text(document).splitlines() if ",values," in line]
     assert sum(line.endswith(",true") for line in values) == p.size - 1
+
+
+def test_a_figure_says_of_which_group_it_is_and_the_strongest_are_those_of_all_rows(
+    tmp_path: Path,
+) -> None:
+    found = sweep(LM, put(tmp_path, ROWS), ["head_ablation"], tmp_path / "out", group="label")
+    titles = [title_of(result) for result in found.results]
+    assert "label" not in titles[0]
+    assert [title.split(", ")[-1] for title in titles[1:]] == ["label=A", "label=B", "label=A − B"]
+    assert found.top(1)["head_ablation"] == found.results[0].top(1) != found.results[-1].top(1)

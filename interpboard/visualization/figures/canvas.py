@@ -139,9 +139,12 @@ def numeric_scale_of(result: Result, values: np.ndarray) -> Scale:
 
 
 def title_of(result: Result) -> str:
-    """The analysis and the metric it explains; of a partial result also how much of it there is."""
+    """The analysis and the metric it explains; of a mean which rows it is of, of a partial result how much of
+    it there is."""
+    params = result.params
+    rows = f", {visible(str(params['group']))}" if {"rows", "group"} <= params.keys() else ""
     partial = f" (partial: {result.partial})" if result.partial is not None else ""
-    return f"{analysis_name(result)}: {metric_words(result.metric, between='−')}{partial}"
+    return f"{analysis_name(result)}: {metric_words(result.metric, between='−')}{rows}{partial}"
 
 
 def analysis_name(result: Result) -> str:

@@ -180,7 +180,9 @@ def _grid(
     rows = []
     for i, head in enumerate(headings(axes[0], marked, placed)):
         shown = [
-            f"{letters.get((i, j), '')} {_short(value, scale)}".strip()
+            f"{letters.get((i, j), '')} {_short(value, scale)}".strip().replace(
+                f"{UNSURE} ", UNSURE
+            )
             for j, value in enumerate(numbers[i])
         ]
         unsure = [UNSURE in letters.get((i, j), "") for j in range(len(shown))]
