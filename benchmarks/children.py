@@ -69,4 +69,5 @@ def _look(root: int, ran: Ran) -> None:
     while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
         ours |= more
     for pid in ours & used.keys():
-        ran.cpu[pid], ran.named[pid] = used[pid], named[pid]
+        # One that has ended and is not waited for yet has no words any more.
+        ran.cpu[pid], ran.named[pid] = used[pid], named[pid] or ran.named.get(pid, "")
