@@ -256,3 +256,22 @@ def test_a_prompt_of_a_chat_in_the_fake_engine_has_tokens_for_its_turns() -> Non
     made: PromptInfo = prompt(OWN)
     assert "".join(made.tokens) == made.text
     assert [turn.role for turn in made.turns] == ["system", "user", "assistant"]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(("count", "cut"), [(24, False), (2000, True)])
+async def test_a_turn_that_is_longer_than_its_line_stands_below_as_a_whole(
+    size: tuple[int, int], count: int, cut: bool
+) -> None:
+    words = [f"word{number}" for number in range(count)]
+    turns = (("user", " ".join(words)), ("assistant", "Yes"), ("user", "Why"))
+    own = Chat(tuple(Message(*turn) for turn in turns))
+    app = InterpBoardApp(chat=chat_json(own), engine_factory=FakeEngine)
+    async with app.run_test(size=size) as pilot:
+        b = await start(app, pilot)
+        await b.press("p")
+        assert "word20" not in b.screen, "another turn is under the cursor"
+        await b.press("up", "up")
+        assert all(word in b.screen for word in words[:24])
+        assert any(line.endswith("…") for line in b.lines() if line.startswith("  word")) == cut
+        assert "explained is the first of the answer" in b.screen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
@@ -31,7 +32,7 @@ _ROLE = 9  # cells of a role, at most
 
 
 class ChatTurns(Widget, can_focus=False):
-    """The turns, one a line, that with the cursor in sight."""
+    """The turns, one a line, that with the cursor in sight; below it is whole where its line is too short."""
 
     DEFAULT_CSS = "ChatTurns { height: 1fr; width: 100%; text-wrap: nowrap; }"
 
@@ -51,9 +52,23 @@ class ChatTurns(Widget, can_focus=False):
         ink = inks(self.app.current_theme.dark)
         first = max(0, at - max(1, height) + 1)
         rows = range(first, min(len(draft.turns), first + max(1, height)))
-        return Text("\n", no_wrap=True).join(
-            _row(draft, row, row == at, width, ink) for row in rows
-        )
+        lines = [_row(draft, row, row == at, width, ink) for row in rows]
+        content = draft.turns[at].content
+        if cell_len(visible(content[:width])) > width - _ROLE - 5:
+            lines += self._whole(content, width - 3, max(0, height - len(lines) - 1), ink)
+        return Text("\n", no_wrap=True).join(lines)
+
+    def _whole(self, content: str, width: int, height: int, ink: Inks) -> list[Text]:
+        """A blank line, and as much of ``content`` as there is room for."""
+        if height < 1 or width < 1:
+            return []
+        text = Text(visible(content[: width * height + 1]), ink.muted)
+        wrapped = list(text.wrap(self.app.console, width, overflow="fold"))
+        if len(wrapped) > height or len(content) > width * height:
+            wrapped = wrapped[:height]
+            wrapped[-1].truncate(width - 1)
+            wrapped[-1].append("…")
+        return [Text(), *(Text("  ").append_text(line) for line in wrapped)]
 
 
 def _row(draft: Draft, at: int, here: bool, width: int, ink: Inks) -> Text:
