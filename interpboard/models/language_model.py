@@ -144,6 +144,12 @@ class LanguageModel:
         return device_of(self.anatomy.embedding)
 
     @cached_property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Where its parts compute, each once; one but for a divided model."""
+        parts = (self.anatomy.embedding, *self.anatomy.layers, self.anatomy.unembedding)
+        return tuple(dict.fromkeys(map(device_of, parts)))
+
+    @cached_property
     def masked_tokens(self) -> torch.Tensor:
         """[d_vocab]: the tokens whose logit the model itself sets to −∞, whatever the prompt."""
         with torch.no_grad():

@@ -13,7 +13,7 @@ import torch
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import require_room_for_tokens, surely_free
 from interpboard.results import PromptInfo
-from interpboard.runs.steps import bytes_of_a_layer, numbers_a_token
+from interpboard.runs.steps import bytes_of_a_layer, fullest_device, numbers_a_token
 
 Refuses = Callable[[LanguageModel, PromptInfo, Mapping[str, Any]], None]
 
@@ -27,7 +27,7 @@ _KEPT = 3
 def refuse_a_pass_without_room(lm: LanguageModel, length: int) -> None:
     """Raise ``Unaffordable`` where what one layer has of one run of the prompt has no room."""
     require_room_for_tokens(
-        lm.device, lambda n: bytes_of_a_layer(lm, n), length,
+        fullest_device(lm), lambda n: bytes_of_a_layer(lm, n), length,
         f"What one layer computes of {length:,} tokens",
         later=lambda n: lm.anatomy.n_layers * n * _KEPT * lm.anatomy.d_model * _item(lm),
     )  # fmt: skip
@@ -67,7 +67,7 @@ def refuse_samples_without_room(
     """Likewise beside ``samples`` copies of the embeddings, all of which are there."""
     length, samples = len(prompt.token_ids), int(params.get("samples", 1))
     a_copy = lm.anatomy.d_model * 4
-    left = surely_free(lm.device) - bytes_of_a_gradient(lm, length)
+    left = surely_free(fullest_device(lm)) - bytes_of_a_gradient(lm, length)
     fewer = max(0, left) // (a_copy * length)
     _refuse(
         lm, prompt, lambda n: bytes_of_a_gradient(lm, n) + samples * n * a_copy,
@@ -102,7 +102,10 @@ def refuse_edges_without_room(
         return max(bytes_of_a_gradient(lm, n), n * a_token + bytes_of_a_layer(lm, n))
 
     require_room_for_tokens(
-        lm.device, needed, length, f"What the edges of a circuit carry over {length:,} tokens"
+        fullest_device(lm),
+        needed,
+        length,
+        f"What the edges of a circuit carry over {length:,} tokens",
     )
 
 
@@ -111,7 +114,11 @@ def _refuse(
 ) -> None:
     length = len(prompt.token_ids)
     require_room_for_tokens(
-        lm.device, needed, length, f"What a backward pass of {length:,} tokens computes", otherwise
+        fullest_device(lm),
+        needed,
+        length,
+        f"What a backward pass of {length:,} tokens computes",
+        otherwise,
     )
 
 

@@ -238,11 +238,16 @@ def _widest(lm: LanguageModel) -> int:
     return in_width(down) if down is not None else 4 * lm.anatomy.d_model
 
 
+def fullest_device(lm: LanguageModel) -> torch.device:
+    """Of the devices that ``lm`` computes on, that with the least memory left: rows pass all of them."""
+    return min(lm.devices, key=free_memory)
+
+
 def _fitting(lm: LanguageModel, numbers: int, most: int = MEMORY_A_STEP) -> int:
     """How many tokens, of so many ``numbers`` each, fit in ``most`` bytes or in a quarter of what is free."""
     # A model without attention keeps no keys: it has no numbers there at all.
     a_token = _bytes_a_token(lm, max(1, numbers))
-    return int(min(most, free_memory(lm.device) // 4) // a_token)
+    return int(min(most, free_memory(fullest_device(lm)) // 4) // a_token)
 
 
 def _bytes_a_token(lm: LanguageModel, numbers: int) -> int:

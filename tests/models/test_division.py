@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,18 @@ import torch
 from safetensors.torch import load_file
 
 from interpboard.analyze import analyze
-from interpboard.errors import BadDevice, BadParameter, InterpBoardError, NotALanguageModel
+from interpboard.errors import (
+    BadDevice,
+    BadParameter,
+    InterpBoardError,
+    NotALanguageModel,
+    Unaffordable,
+)
+from interpboard.models import memory
 from interpboard.models.division import device_of, division, held
 from interpboard.models.language_model import LanguageModel, open_model
+from interpboard.runs import room as room_for
+from interpboard.runs import steps
 from tests.lm import TEXT
 from tests.models.folders import Weights, copied, edit_weights, logits, saved
 from tests.models.test_adapters import lora, trained
@@ -236,3 +247,29 @@ def test_what_a_map_does_not_name_is_loaded_all_the_same(folders: Path) -> None:
         for lm in (some, opened(folders / "llama", False))
     )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_what_runs_at_once_suits_the_fullest_device(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows pass every layer: there must be room for them on each of its devices, and not only the first."""
+    lm = open_model(folders / "llama", "cpu")
+    room = {"cpu": 1 << 40, "cuda:1": 1 << 40, "cuda:2": 1 << 40}
+    for module in (steps, memory):
+        monkeypatch.setattr(module, "free_memory", lambda device: room[str(device)])
+
+    def sizes(model: LanguageModel) -> tuple[int, ...]:
+        whole = steps.StepSize(model, None)
+        return whole.most, whole.most_reused, steps.rows_of_a_backward_pass(model, 8)
+
+    ample = sizes(lm)
+    for layer, where in ((1, "cuda:1"), (2, "cuda:2")):
+        lm.anatomy.layers[layer]._hf_hook = SimpleNamespace(execution_device=where)  # type: ignore[assignment]
+    divided = replace(lm)  # where it computes is looked at once
+    assert [str(device) for device in divided.devices] == ["cpu", "cuda:1", "cuda:2"]
+    assert sizes(divided) == ample
+    room["cuda:2"] = 1 << 16
+    assert steps.fullest_device(divided) == torch.device("cuda:2")
+    assert all(less < more for less, more in zip(sizes(divided), ample, strict=True))
+    with pytest.raises(Unaffordable, match="What one layer computes"):
+        room_for.refuse_a_pass_without_room(divided, 10_000)
