@@ -29,8 +29,11 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to the log
     torch.set_num_threads(int(threads))
+    module = importlib.import_module(f"benchmarks.engines.{name}")
+    if hasattr(module, "before_weights"):
+        module.before_weights()
     model = built(size, device, dtype)
-    engine = importlib.import_module(f"benchmarks.engines.{name}").Engine(model)
+    engine = module.Engine(model)
     if hasattr(engine, "head_grid"):
         engine.head_grid([1, 2, 3, 4], 5)  # whatever is built on first use is built
 

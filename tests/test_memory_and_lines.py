@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ import torch
 from interpboard.analyze import analyze
 from interpboard.errors import BadTarget, InterpBoardError, OutOfMemory, bounded
 from interpboard.models import memory
+from interpboard.models.language_model import open_model
 from interpboard.registry import ANALYSES
 from interpboard.registry.spec import Analysis
 from interpboard.results import MetricRequest
@@ -113,3 +117,43 @@ def test_kernels_of_few_shapes_are_kept_unless_somebody_set_the_limit(
     memory.keep_few_kernels()
     assert os.environ["LRU_CACHE_CAPACITY"] == str(memory.KERNELS_KEPT)
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
+
+
+def test_a_model_is_opened_with_huge_pages_asked_for_unless_somebody_said_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    with pytest.raises(InterpBoardError):
+        open_model(tmp_path / "nothing")  # before any weights are there
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
+    memory.ask_for_huge_pages()
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == "0"
+
+
+_LARGE_TENSOR = """
+from interpboard.models.memory import ask_for_huge_pages
+import torch
+ask_for_huge_pages()
+tensor, at = torch.ones(4 << 20), None
+for line in open("/proc/self/smaps"):
+    words = line.split()
+    if "-" in words[0] and not words[0].endswith(":"):
+        begin, end = (int(part, 16) for part in words[0].split("-"))
+        at = begin <= tensor.data_ptr() < end
+    if at and words[0] == "VmFlags:":
+        print("hg" in words)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="no huge pages here"
+)
+def test_torch_takes_large_tensors_from_huge_pages_when_it_is_asked_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the kernel's flags of the mapping that it lies in: only who asks for huge pages has this one."""
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    code = [sys.executable, "-c", _LARGE_TENSOR]
+    done = subprocess.run(code, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"]

@@ -15,6 +15,7 @@ from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.heads.estimates import estimated_effects
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import ask_for_huge_pages
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricInfo, PromptInfo, TokenRef
 from interpboard.runs.edits import Counterfactual, Edit
@@ -24,6 +25,11 @@ from interpboard.runs.gradients.quadrature import quadrature
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.watch import SILENT
+
+
+def before_weights() -> None:
+    """What ``open_model`` does before it loads any."""
+    ask_for_huge_pages()
 
 
 class Engine:

@@ -26,7 +26,7 @@ from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.label_head import is_classifier
 from interpboard.models.load import StageReport, load
-from interpboard.models.memory import give_back_large_blocks, keep_few_kernels
+from interpboard.models.memory import ask_for_huge_pages, give_back_large_blocks, keep_few_kernels
 from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
 from interpboard.models.proof.named import refuse_other_parts
@@ -257,6 +257,7 @@ def open_model(
     ``special_tokens=False``: texts are not given the tokens that the tokenizer puts around them. ``parts``:
     names of the modules of a family that is not known, as a mapping or a TOML file; see ``LanguageModel.of``.
     """
+    ask_for_huge_pages()
     read_parts(parts)  # before anything large is read
     say = on_stage or (lambda _stage, _fraction: None)
     asked = LoadOptions(
