@@ -9,12 +9,13 @@
 | vocabulary | the lens's vocabulary |
 | circuit | the heads of a layer, of scores of all edges of a circuit |
 | rows | rows of a sweep of head grids |
-| paper | operations over the rate of a product, beside a head grid of the 1B shape that is run here |
+| paper | a 1B model's grid and trace as planned and as run here; 8B and 70B by their operations |
 
 Random weights, float32, one thread; time is CPU time, the least of ``--rounds``, so that other work on the
-machine hardly counts. Memory is the most above the loaded model. An exponent of 2 means four times the cost
-for twice the size; ``last`` is that between the two largest. With ``--save`` a part's lines take the place of
-those it had in ``results/growth.jsonl``.
+machine hardly counts. Memory: ``mib``, the most that the process holds above the loaded model, and
+``tensors_mib``, the most of tensors alive at once, which hangs on no C library. An exponent of 2 means four
+times the cost for twice the size; ``last`` is that between the two largest. With ``--save`` a part's lines
+take the place of those it had in ``results/growth.jsonl``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,19 +35,18 @@ import numpy as np
 import torch
 import transformers as tf
 
-from benchmarks import work
 from benchmarks.discovery import random_cases
 from benchmarks.engines.interpboard import opened
 from benchmarks.lines import RESULTS, versions
-from benchmarks.sizes import SIZES, random_ids
-from benchmarks.worker import product_rate
+from benchmarks.live_tensors import LiveTensors
+from benchmarks.paper import on_paper
+from benchmarks.sizes import random_ids
 from interpboard.analyze import analyze
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.datasets.dataset import open_dataset
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import peak_memory
-from interpboard.planning import plan
 from interpboard.sweeps.sweep import sweep
 
 Work = Callable[[], object]
@@ -99,6 +99,7 @@ def _sweep(rows: int) -> tuple[LanguageModel, Work]:
     return lm, work
 
 
+COSTS = "cpu_s", "mib", "tensors_mib"
 GROWN = {
     "tokens": Growth(
         "tokens", (16, 32, 64, 128, 256),
@@ -114,7 +115,7 @@ GROWN = {
         "a row a head, whatever its width",
     ),
     "trace": Growth(
-        "tokens", (8, 16, 32, 64),
+        "tokens", (8, 16, 32, 64, 128),
         lambda n: _analysis(_gpt2(), n, "causal_trace", subject=[1, 2], samples=2),
         "a cell a token, and each runs the positions from its own on again",
     ),
@@ -124,7 +125,7 @@ GROWN = {
         "a product and a few passes over every logit; below some thousand tokens the forward pass counts",
     ),
     "circuit": Growth(
-        "heads", (4, 8, 16, 32), _edges,
+        "heads", (4, 16, 64, 256), _edges,
         "edges go between every two heads, but scoring them is one product of what all heads write with "
         "the gradients at all receivers; the passes themselves grow with the heads",
     ),
@@ -143,12 +144,15 @@ def measured(name: str, rounds: int) -> list[dict[str, Any]]:
         do()  # what is made on first use is there afterwards
         with peak_memory(lm.device) as peak:
             do()
+        with LiveTensors() as tensors:
+            do()
         took = min(_cpu(do) for _ in range(rounds))
         lines.append({"part": name, grown.size: size, "cpu_s": round(took, 4),
-                      "mib": round((peak.above or 0) / 2**20, 1)})  # fmt: skip
+                      "mib": round((peak.above or 0) / 2**20, 1),
+                      "tensors_mib": round(tensors.most / 2**20, 1)})  # fmt: skip
         print(json.dumps(lines[-1]), flush=True)
     sizes = [line[grown.size] for line in lines]
-    fits = {key: _exponents(sizes, [line[key] for line in lines]) for key in ("cpu_s", "mib")}
+    fits = {key: _exponents(sizes, [line[key] for line in lines]) for key in COSTS}
     return [*lines, {"part": name, "exponents": fits, "reason": grown.reason}]
 
 
@@ -163,43 +167,6 @@ def _exponents(sizes: list[int], costs: list[float]) -> dict[str, float]:
     slope = np.polyfit(x, y, 1)[0]
     return {"fitted": round(float(slope), 2),
             "last": round(float((y[-1] - y[-2]) / (x[-1] - x[-2])), 2)}  # fmt: skip
-
-
-PAPER = {
-    "1B": ("llama-1b", None),
-    "8B": ("llama-8b", work.Widths(32, 32, 4096, 1024, 14_336, 3)),
-    "70B": ("llama-70b", work.Widths(80, 64, 8192, 1024, 28_672, 3)),
-}
-
-
-def on_paper(length: int = 8, layers: int = 4) -> Iterator[dict[str, Any]]:
-    """Head grids by the operations that they need, beside one that is planned and run: of the 1B shape with
-    ``layers`` of its 16, for the whole takes minutes."""
-    config = tf.LlamaConfig(vocab_size=128_256, hidden_size=2048, intermediate_size=8192,
-                            num_hidden_layers=layers, num_attention_heads=32,
-                            num_key_value_heads=8, tie_word_embeddings=True)  # fmt: skip
-    torch.manual_seed(0)
-    lm = opened(tf.LlamaForCausalLM(config).eval().requires_grad_(False))
-    rate = product_rate(2048)
-    _, do = _analysis(lm, length, "head_ablation")
-    text = " ".join(map(str, random_ids(lm.anatomy.d_vocab, length)))
-    (planned,) = plan(lm, text, ("head_ablation",))
-    with peak_memory(lm.device) as peak:
-        took = _cpu(do)
-    needs = work.head_grid(work.Widths.of(config), length)
-    yield {"part": "paper", "shape": f"1B, {layers} of 16 layers", "tokens": length,
-           "tflop": round(needs / 1e12, 3), "by_operations_s": round(needs / rate, 2),
-           "planned_s": round(planned.seconds, 2), "cpu_s": round(took, 2),
-           "planned_mib": round((planned.bytes_peak or 0) / 2**20), "mib": round((peak.above or 0) / 2**20),
-           "rate_gflops": round(rate / 1e9)}  # fmt: skip
-    share = needs / rate / took
-    for shape, (name, known) in PAPER.items():
-        widths = known or work.Widths.of(SIZES[name]().config)
-        needs = work.head_grid(widths, 64)
-        kept = widths.layers * 64 * 2 * widths.d_model * 4
-        yield {"part": "paper", "shape": shape, "tokens": 64, "tflop": round(needs / 1e12, 1),
-               "cpu_h": round(needs / rate / share / 3600, 2),
-               "h200_s": round(needs / (0.6 * 790e12), 2), "kept_mib": round(kept / 2**20)}  # fmt: skip
 
 
 def _about() -> dict[str, Any]:
