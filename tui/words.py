@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -136,6 +137,14 @@ def question_name(question: Question) -> str:
 def short_model(name: str) -> str:
     """The last part of a path or of a name on the hub."""
     return fit(visible(name.rstrip("/").rpartition("/")[2] or name), 24).rstrip()
+
+
+def devices(there: Sequence[str], asked: int) -> str:
+    """Whose engines share the grids: ``cuda:0, cuda:1``, or that some are missing; empty: one engine."""
+    if asked < 2 or not there:
+        return ""
+    missing = f"{len(there)} of {asked} devices: " if len(there) < asked else ""
+    return missing + ", ".join(map(visible, there))
 
 
 def short_path(name: str, width: int) -> str:

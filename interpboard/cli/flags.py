@@ -47,7 +47,7 @@ ModelName = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
-        help="auto, cpu, cuda, cuda:1, mps. cuda:0,cuda:1: analyze divides grids between them."
+        help="auto, cpu, cuda, cuda:1, mps. cuda:0,cuda:1: app and analyze divide grids between them."
     ),
 ]
 

@@ -37,7 +37,9 @@ class Settings:
     """What a user may set. The type of a setting is that of its default."""
 
     model: str = _setting("demo", "demo, a folder with a model, or a name on the hub")
-    device: str = _setting("auto", "auto, cpu, cuda, cuda:1, mps")
+    device: str = _setting(
+        "auto", "auto, cpu, cuda, cuda:1, mps; cuda:0,cuda:1: grids divided between them"
+    )
     dtype: str = _setting("auto", "auto, float32, bfloat16, float16, float64")
     metric: str = _setting(
         "logit", "the number explained at the start", tuple(m for m in METRICS if m != "logit_diff")

@@ -32,15 +32,14 @@ _MODEL_SLOT = "model"
 CANCEL_GRACE_S = 3.0
 MAX_DEATHS, DEATHS_WINDOW_S = 5, 180.0
 
-
 Listener = Callable[[str, "protocol.Event | Lost | Late"], None]
 
 
 @dataclass
 class EngineClient:
     """Owns one engine process. ``listener(slot, event)`` is called on the loop for every event.
-
     ``idle`` is set while no job is under way: tests and scripts wait for it instead of sleeping.
+    ``restarts``: a process that ended by itself is started again.
     """
 
     listener: Listener
@@ -48,6 +47,7 @@ class EngineClient:
     log_path: Path = field(default_factory=engine_log)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     model_request: protocol.Load | None = None
+    restarts: bool = True
 
     def __post_init__(self) -> None:
         self._jobs: dict[int, SentJob] = {}
@@ -285,7 +285,8 @@ class EngineClient:
         now = time.monotonic()
         self._deaths.append(now)
         often = len(self._deaths) == MAX_DEATHS and now - self._deaths[0] < DEATHS_WINDOW_S
-        hopeless, self._other_version = often or self._other_version, False
+        hopeless = often or self._other_version or not self.restarts
+        self._other_version = False
         lost = Lost(code, process.log_tail(), slots, not hopeless, process.fault)
         self.listener("", lost)
         if not hopeless:

@@ -23,6 +23,7 @@ from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient
 from interpboard.engine.late import Late
 from interpboard.engine.lost import Lost
+from interpboard.engine.one_grid import why_not_of_one_grid
 from interpboard.errors import InterpBoardError
 from interpboard.registry import ANALYSES, Overview
 from interpboard.results import Cells, Chat, Document, MetricRequest, ModelInfo, PromptInfo, Result
@@ -64,13 +65,14 @@ class _Engine:
         self._answer: asyncio.Future[protocol.Event | Lost] | None = None
         log = engine_log()
         own_log = log.with_name(f"{log.stem}-{number}{log.suffix}")
-        self.client = EngineClient(self._hear, command=command, log_path=own_log)
+        self.client = EngineClient(self._hear, command=command, log_path=own_log, restarts=False)
 
     async def open(self, options: Mapping[str, Any]) -> ModelInfo:
         self._answer = asyncio.get_running_loop().create_future()
         self.client.load(device=self.device, **options)
         event = await self._answer
         if isinstance(event, Lost):
+            self.lost = event
             raise _died(self.device, event)
         if not isinstance(event, protocol.Ready):
             raise _failed(event)
@@ -169,6 +171,10 @@ class DividedEngines:
             except EngineFailed as error:
                 if error.kind != "unsupported" or not isinstance(analyses, Overview):
                     raise
+        if not found:
+            raise EngineFailed(
+                "unsupported", "The model supports none of the analyses that were asked for."
+            )
         results: list[Result] = [each.result for each in found.values()]
         prompt: PromptInfo = next(iter(found.values())).prompt
         return Document(model=self.models[0], prompt=prompt, results=tuple(results))
@@ -214,16 +220,10 @@ class DividedEngines:
 def require_one_model(models: Sequence[ModelInfo]) -> None:
     """Raise ``EngineFailed`` unless the cells of all ``models`` are of one grid: of the same weights, in the
     same number format, on devices of one kind."""
-    first = models[0]
     for model in models[1:]:
-        kinds = [each.device.partition(":")[0] for each in (first, model)]
-        if kinds[0] != kinds[1] or (model.weights, model.dtype) != (first.weights, first.dtype):
-            raise EngineFailed(
-                "bad_device",
-                f"The model is {first.dtype} on {first.device} and {model.dtype} on {model.device}, or its "
-                "weights differ: cells of both are not of one grid.",
-                "Name devices of one kind, or give --dtype.",
-            )
+        why = why_not_of_one_grid((models[0], model))
+        if why:
+            raise EngineFailed("bad_device", why, "Name devices of one kind, or give --dtype.")
 
 
 def _failed(event: protocol.Event) -> EngineFailed:

@@ -56,6 +56,21 @@ def joined_cells(known: Cells | None, more: Sequence[Cells]) -> Cells | None:
     )
 
 
+def joined_arrays(before: LabelledArray | None, more: LabelledArray) -> LabelledArray:
+    """What two that compute the same have of it so far: exact values first, then estimates, then NaN."""
+    if before is None or before.axes != more.axes:
+        return more
+    exact = ~np.isnan(exact_only(more).values)
+    taken = exact | (np.isnan(exact_only(before).values) & ~np.isnan(more.values))
+    values = np.where(taken, more.values, before.values)
+    marks = [
+        array.estimated if array.estimated is not None else np.zeros(values.shape, bool)
+        for array in (more, before)
+    ]
+    estimated = np.where(taken, *marks)
+    return LabelledArray(more.axes, values, estimated if estimated.any() else None)
+
+
 def exact_only(array: LabelledArray) -> LabelledArray:
     """``array`` without what is estimated in it: NaN there."""
     if array.estimated is None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from interpboard.analyze import analyze
 from interpboard.engine.divided import DividedEngines, EngineFailed, require_one_model
 from interpboard.models.language_model import open_model
+from interpboard.registry import Overview
 from interpboard.results import MetricRequest, ModelInfo
 from tests.forks import program
 
@@ -72,6 +73,8 @@ async def test_the_cells_of_an_engine_that_dies_are_computed_by_the_others(
         victim.append(divided.pids[1])
         found = await divided.document(TEXT, ["causal_trace"], METRIC, asked)
         assert not victim
+        assert divided.pids[0] is not None
+        assert divided.pids[1] is None  # nothing would be asked of it
     alone = analyze(
         open_model(str(tiny_folder), device="cpu"), TEXT, ["causal_trace"], METRIC, asked
     )
@@ -91,6 +94,13 @@ async def test_what_an_engine_refuses_is_said_as_it_says_it(tiny_folder: Path) -
     with pytest.raises(EngineFailed, match="There is no folder"):
         async with engines(tiny_folder / "nothing", 2):
             pass
+
+
+@on_one_loop
+async def test_an_overview_of_which_the_model_has_nothing_is_refused(tiny_folder: Path) -> None:
+    async with engines(tiny_folder, 1) as divided:
+        with pytest.raises(EngineFailed, match="supports none of"):
+            await divided.document(TEXT, Overview(["expert_routing"]), METRIC)
 
 
 @pytest.mark.parametrize(

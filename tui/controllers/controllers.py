@@ -16,7 +16,12 @@ from tui.controllers.panes import Panes
 from tui.controllers.prompts import Prompts
 from tui.controllers.saver import Saver
 from tui.controllers.screens import Screens
-from tui.session.engine_port import EngineFactory, engine_process, second_engine_process
+from tui.session.engine_port import (
+    EngineFactory,
+    engine_process,
+    engine_processes,
+    second_engine_process,
+)
 from tui.session.session import Session
 from tui.session.shared_engine import Switchboard
 from tui.session.state import Answer, Answers, Question, State
@@ -122,7 +127,8 @@ class Controllers:
             translators=settings.lens_folder,
             slots=Answers({slot.name: Answer() for slot in slots}),
         )
-        self.board = board = Switchboard(engine)
+        several = engine is engine_process and "," in settings.device
+        self.board = board = Switchboard(engine_processes if several else engine)
         self.session = session = Session(
             state, slots, heard or changed, tell, board.connect, self._finished, self._unfinished
         )

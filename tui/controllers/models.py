@@ -82,7 +82,7 @@ class Models:
         from tui.files.models import shelf
 
         model, settings = self._session.state.model, self._settings
-        device = model.info.device if model is not None else settings.device
+        device = model.info.device if model is not None else settings.device.partition(",")[0]
         dtype = model.info.dtype if model is not None else settings.dtype
 
         def find() -> Shelf:

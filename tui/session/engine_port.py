@@ -117,6 +117,13 @@ def engine_process(listener: TakesEvents) -> EngineLike:
     return EngineClient(listener)
 
 
+def engine_processes(listener: TakesEvents) -> EngineLike:
+    """One for each device of the model, which are named with commas between them."""
+    from interpboard.engine.several import SeveralEngines
+
+    return SeveralEngines(listener)
+
+
 def second_engine_process(listener: TakesEvents) -> EngineLike:
     """Another one beside it, with a log of its own."""
     from interpboard.config import engine_log

@@ -64,6 +64,8 @@ def of_event(
         yield "Stopped. The same again goes on from there.", "information"
     elif kind == "Lost":
         yield _of_lost(state, event.restarting), "error"
+    elif kind == "SharedDevices" and event.said:
+        yield event.said, "warning"
     elif kind == "Ready":
         for note in event.notes:
             yield note, "warning"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.config import DEFAULT_TEXT
 from interpboard.engine import protocol
-from interpboard.engine.client import Lost
+from interpboard.engine.lost import Lost, SharedDevices
 from tui import words
 from tui.commands.command import shown_keys
 from tui.session.engine_port import MODEL_SLOT
@@ -38,11 +38,16 @@ WRONG_QUESTION = frozenset({"bad_target", "bad_position", "bad_prompt", "bad_par
 
 
 def reduce(
-    state: State, slot: str, event: protocol.Event | Lost, slots: Mapping[str, Slot]
+    state: State,
+    slot: str,
+    event: protocol.Event | Lost | SharedDevices,
+    slots: Mapping[str, Slot],
 ) -> State:
     """The snapshot after ``event``; ``slots`` say what follows from theirs."""
     if isinstance(event, Lost):
         return _lost(state, event)
+    if isinstance(event, SharedDevices):
+        return replace(state, devices=event.devices, asked_devices=event.asked)
     if isinstance(event, protocol.Loading):
         engine = replace(state.engine, phase="loading", stage=event.stage, fraction=event.fraction)
         return replace(state, engine=engine)
@@ -88,7 +93,9 @@ def _gone_on(state: State, slot: str, event: protocol.Progress, draws_partial: b
 
 
 def _others_wait(state: State, slot: str) -> State:
-    """The engine does one job at a time: now it is that of ``slot``."""
+    """The engine does one job at a time: now it is that of ``slot``. Several have one each."""
+    if len(state.devices) > 1:
+        return state
     for name, answer in state.slots.items():
         if name != slot and answer.job is not None and answer.job.runs:
             state = state.with_slot(name, job=replace(answer.job, runs=False))
@@ -194,13 +201,13 @@ def _ended(state: State, slot: Slot, event: protocol.Failed | protocol.Stopped) 
 
 def _lost(state: State, event: Lost) -> State:
     for name, slot in state.slots.items():
+        if name in event.going_on:  # by engines that live
+            continue
         # What was under way may be what ended it: it is asked again on request only.
         state = set_down(state, name)
         state = state.with_slot(
             name, job=None, partial=None, pending=None, failed=slot.pending, begun=None, cells=()
         )
-    lines = [line.rsplit("\r", 1)[-1].strip() for line in event.log_tail]
-    lines_told = [line for line in lines if line and "%|" not in line]  # no progress bars
     phase: Phase = "restarting" if event.restarting else "gave up"
     lost = tuple(name for name in state.slots if name in event.slots)
     opening = words.short_model(state.engine.opening) if "model" in event.slots else ""
@@ -208,7 +215,7 @@ def _lost(state: State, event: Lost) -> State:
     engine = Engine(
         phase=phase,
         notice=notice,
-        log=tuple(lines_told),
+        log=event.last_lines,
         lost=lost,
         not_opened=state.engine.opening or state.engine.not_opened,
     )

@@ -185,6 +185,8 @@ class State:
     good: Question | None = None  # the last one that the engine answered; errors go back to it
     model: Model | None = None
     engine: Engine = Engine()
+    devices: tuple[str, ...] = ()  # whose engines share the grids, where several were asked for
+    asked_devices: int = 1
     selection: Selection = field(default_factory=Selection)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     analyses: Mapping[str, str] = field(default_factory=dict)  # chosen instead of the slots' own

@@ -71,7 +71,8 @@ def _model(
         from interpboard.results.opened import opened_as  # numpy: after the first paint
 
         how = ", ".join(opened_as(info))
-        parts = ((how,) if how else ()) + (info.device, memory, info.dtype, model.path)
+        device = words.devices(state.devices, state.asked_devices) or info.device
+        parts = ((how,) if how else ()) + (device, memory, info.dtype, model.path)
         text.append("".join(f" · {visible(part)}" for part in parts[:details] if part), ink.text)
         if info.adapters and not details:
             text.append(_adapters(info), ink.text)

@@ -1,0 +1,43 @@
+"""The app on several devices: an engine on each, one state line for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from interpboard.config import Settings
+from interpboard.engine.several import SeveralEngines
+from tests.tui.conftest import HANGS_S, Board
+from tui.app import InterpBoardApp
+from tui.testing.wait_until_idle import wait_until_idle
+
+
+@pytest.mark.usefixtures("forked_engines")
+async def test_grids_are_divided_and_the_death_of_one_engine_is_said_and_loses_nothing() -> None:
+    app = InterpBoardApp(settings=Settings(device="cpu,cpu"))
+    async with asyncio.timeout(HANGS_S), app.run_test(size=(120, 40)) as pilot:
+        await wait_until_idle(app)
+        b, engine = Board(app, pilot), app.session.engine
+        assert isinstance(engine, SeveralEngines)
+        assert " · cpu, cpu" in b.lines()[0]
+        before = b.result("heads").values
+        assert "·Paris" in b.screen
+
+        pid = engine.pids[1]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        while not b.messages:
+            await pilot.pause(0.01)
+        assert b.messages == [
+            "The engine on cpu ended (killed by signal 9). The others go on. It is started again."
+        ]
+        assert " · 1 of 2 devices: cpu" in b.lines()[0]
+        await b.press("r")
+        assert (b.result("heads").values == before).all()
+        while engine.pids[1] in (None, pid) or " · cpu, cpu" not in b.lines()[0]:  # it is back
+            await pilot.pause(0.01)
+        assert app.state.engine.phase == "ready"
+        assert not app.state.engine.notice
