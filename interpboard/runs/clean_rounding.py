@@ -18,20 +18,27 @@ from interpboard.runs.prompt import input_ids
 from interpboard.runs.rounding import is_fine
 from interpboard.runs.steps import StepSize
 
+_NAME = "rounding"
 FEW, MANY = 2, 8
 """Rows of the two batches, where as many fit in a step."""
 
 
-@torch.no_grad()
 def clean_rounding(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> float | None:
     """The largest difference of ``metric`` between runs of the prompt that differ by their batch alone, and
     at least one step of the model's number format. None for a model of 32 or 64 bits: there what is no more
-    than rounding is 0 already (``runs.rounding``).
+    than rounding is 0 already (``runs.rounding``). The runs are made once for a ``metric``.
 
     Raises ``NotFinite``.
     """
     if is_fine(getattr(torch, lm.info.dtype)):
         return None
+    if _NAME not in metric.measured:
+        metric.measured[_NAME] = _measured(lm, prompt, metric)
+    return metric.measured[_NAME]
+
+
+@torch.no_grad()
+def _measured(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> float:
     ids, position = input_ids(lm, prompt), metric.info.position
     most = StepSize(lm, None).rows(0, ids.shape[1])
     values = [metric.baseline]

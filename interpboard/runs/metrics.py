@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -64,6 +64,8 @@ class Metric:
     independent: bool = False  # each label has a probability of its own
     other: torch.Tensor | None = None  # [component]: the vector that it is compared with
     asked: MetricRequest | None = None
+    measured: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was measured of it, once for all analyses; another metric made from it knows nothing."""
 
     @property
     def target_id(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -50,6 +51,23 @@ def test_it_is_what_plain_batches_of_the_prompt_differ_by_or_one_step_of_the_log
         step *= float(values[0])
     spread = float(values.max() - values.min())
     assert clean_rounding(lm, prompt, metric) == pytest.approx(max(spread, step), rel=1e-5)
+
+
+def test_it_is_measured_once_for_all_analyses_of_a_prompt_and_anew_for_another_metric() -> None:
+    lm, prompt, metric = case("gpt2", torch.bfloat16)
+    passes: list[int] = []
+    handle = lm.anatomy.layers[0].register_forward_hook(lambda *_: passes.append(1))
+    try:
+        first = clean_rounding(lm, prompt, metric)
+        assert len(passes) == 2  # batches of two other shapes
+        assert clean_rounding(lm, prompt, metric) == first
+        assert len(passes) == 2
+        assert (
+            clean_rounding(lm, prompt, replace(metric, clean_logits=metric.clean_logits)) == first
+        )
+        assert len(passes) == 4
+    finally:
+        handle.remove()
 
 
 def test_models_of_32_and_64_bits_need_none() -> None:

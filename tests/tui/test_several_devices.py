@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+import numpy as np
 import pytest
 
 from interpboard.config import Settings
@@ -36,7 +37,8 @@ async def test_grids_are_divided_and_the_death_of_one_engine_is_said_and_loses_n
         ]
         assert " · 1 of 2 devices: cpu" in b.lines()[0]
         await b.press("r")
-        assert (b.result("heads").values == before).all()
+        # Rows that run in other batches are the same but for rounding.
+        np.testing.assert_allclose(b.result("heads").values, before, rtol=1e-4, atol=1e-4)
         while engine.pids[1] in (None, pid) or " · cpu, cpu" not in b.lines()[0]:  # it is back
             await pilot.pause(0.01)
         assert app.state.engine.phase == "ready"
