@@ -90,13 +90,12 @@ def refuse_relevance_without_room(
 def refuse_edges_without_room(
     lm: LanguageModel, prompt: PromptInfo, params: Mapping[str, Any]
 ) -> None:
-    """Raise ``Unaffordable`` where circuits of the prompt have no room: streams of a layer's receivers,
-    and what two runs wrote, or a backward pass. Of a dataset the prompt itself is not looked at."""
+    """Raise ``Unaffordable`` where circuits of the prompt have no room: what two runs wrote beside a pass, or
+    a backward pass. Streams of receivers go in blocks that fit. Of a dataset the prompt is not looked at."""
     if params.get("behavior") or params.get("dataset"):
         return
     anatomy, length = lm.anatomy, len(prompt.token_ids)
-    receivers = anatomy.n_heads + 2 * anatomy.n_kv_heads
-    a_token = 4 * (receivers + anatomy.n_layers) * anatomy.d_model * _item(lm)
+    a_token = 4 * anatomy.n_layers * anatomy.d_model * _item(lm)
 
     def needed(n: int) -> int:
         return max(bytes_of_a_gradient(lm, n), n * a_token + bytes_of_a_layer(lm, n))
