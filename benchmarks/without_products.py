@@ -2,8 +2,9 @@
 
 A forward pass of 4,096 tokens is all but wholly made of them, and what is held does not depend on their
 numbers. Each output is filled with one row, made of the sizes alone: memory is touched as it would be, and
-nothing is constant along the dimension that is read. What the kernels hold for themselves is left out, so
-this is no upper bound: of gradients it was seen to be less than with products on another tree.
+nothing is constant along the dimension that is read. What the kernels hold for themselves is left out, and
+blocks come in another order, so that the C library's heap has other holes: gradients of 2,048 tokens were 221
+MiB less than with products, those of 4,096, whose blocks go back to the system, were not.
 """
 
 from __future__ import annotations
