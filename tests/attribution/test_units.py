@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.occlusion import occlusion
+from interpboard.attribution.units import context_cite as surrogate
 from interpboard.attribution.units.by_unit import unit_attribution
 from interpboard.attribution.units.context_cite import context_cite, fitted_lasso, lasso
 from interpboard.errors import BadParameter, Cancelled
@@ -122,7 +125,7 @@ def test_a_fit_that_nobody_wants_any_more_stops_at_the_next_round() -> None:
         return asked[-1]
 
     with pytest.raises(Cancelled):
-        fitted_lasso(masks[:36], values[:36], masks[36:], values[36:], Watch(cancelled=cancelled))
+        fitted_lasso(masks, values, Watch(cancelled=cancelled))
     assert asked == [False, False, True]
 
 
@@ -132,9 +135,50 @@ def test_what_is_sparse_and_linear_is_found_exactly() -> None:
     true = np.zeros(30)
     true[[3, 11]] = 2.0, -1.5
     values = masks @ true + 0.7
-    weights, intercept = fitted_lasso(masks[:90], values[:90], masks[90:], values[90:])
+    weights, intercept = fitted_lasso(masks, values)
     np.testing.assert_allclose(weights, true, atol=2e-3)
     assert intercept == pytest.approx(0.7, abs=2e-3)
+
+
+def test_the_strength_is_one_that_cross_validation_would_choose() -> None:
+    """Of all strengths none says the folds better, by scikit-learn's lasso of each."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    generator = np.random.default_rng(3)
+    masks = (generator.random((60, 15)) < 0.5).astype(float)
+    values = masks[:, :4] @ generator.normal(size=4) + generator.normal(size=60) * 0.5
+    strongest = np.abs((masks - masks.mean(0)).T @ (values - values.mean())).max() / 60
+    fold = np.arange(60) % 4
+    errors, fits = [], []
+    for strength in strongest * np.logspace(0, -4, 30):
+        model = linear.Lasso(alpha=strength, tol=1e-12, max_iter=100_000)
+        said = np.zeros(60)
+        for each in range(4):
+            own = fold != each
+            said[~own] = model.fit(masks[own], values[own]).predict(masks[~own])
+        errors.append(np.square(said - values).sum())
+        fits.append(model.fit(masks, values).coef_.copy())
+    assert 0 < int(np.argmin(errors)) < 29
+    weights, _ = fitted_lasso(masks, values)
+    np.testing.assert_allclose(weights, fits[int(np.argmin(errors))], atol=1e-6)
+
+
+def test_the_weights_know_nothing_of_the_runs_that_judge_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the model did in the last quarter of the runs, the weights are the same."""
+    lm, prompt, metric = case("gpt2", text=TEXT)
+    usual = context_cite(lm, prompt, metric, samples=16)
+    honest = surrogate.evaluate
+
+    def other_end(*given: Any, **named: Any) -> np.ndarray:
+        values = honest(*given, **named).copy()
+        values[-4:] = [3.0, -1.0, 2.0, 5.0]
+        return values
+
+    monkeypatch.setattr(surrogate, "evaluate", other_end)
+    other = context_cite(lm, prompt, metric, samples=16)
+    assert np.array_equal(other.values, usual.values)
+    assert other.extra["lds"].values != usual.extra["lds"].values
 
 
 def test_the_surrogate_says_how_far_it_can_be_trusted() -> None:

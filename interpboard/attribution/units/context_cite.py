@@ -22,6 +22,8 @@ from interpboard.runs.watch import SILENT, Watch
 HELD_OUT = 0.25
 _STRENGTHS = 30
 _ROUNDS = 2000
+_FOLDS = 4
+_IN_VAIN = 6  # strengths in a row that say less than a stronger one did
 
 
 @analysis("context_cite")
@@ -43,11 +45,11 @@ def context_cite(
     Cohen-Wang, Shah, Georgiev and Mądry 2024, "ContextCite: Attributing Model Generation to Context". In
     each of ``samples`` runs a random half of the units (by ``seed``; ``unit``, ``spans``: see ``units_of``)
     is there, the others are replaced (``baseline``, ``baseline_text``: see ``baseline_embeddings``); a lasso
-    is fitted to the metric, its strength chosen by what it says of a quarter of the runs that it has not
-    seen. ``extra["lds"]``: the rank correlation between what it says of those runs and what the model
-    did, 1 where it can be trusted, 0 where its weights mean nothing; ``held_out`` and ``predicted`` [run]
-    are the two; ``intercept``. The paper removes sentences from the text; here their embeddings are
-    replaced, so that no other token moves.
+    is fitted to the metric in three quarters of the runs, its strength chosen among them by cross-validation.
+    ``extra["lds"]``: the rank correlation between what it says of the last quarter, of which neither weights
+    nor strength know, and what the model did, 1 where it can be trusted, 0 where its weights mean nothing;
+    ``held_out`` and ``predicted`` [run] are the two; ``intercept``. The paper removes sentences from the
+    text; here their embeddings are replaced, so that no other token moves.
 
     Raises ``BadParameter`` for less than eight samples or two units, ``Unsupported``, ``OutOfMemory``.
     """
@@ -70,9 +72,7 @@ def context_cite(
     known = np.isfinite(values)
     masks, values = there[known].astype(float), values[known]
     held = max(2, round(HELD_OUT * len(values)))
-    weights, intercept = fitted_lasso(
-        masks[:-held], values[:-held], masks[-held:], values[-held:], watch
-    )
+    weights, intercept = fitted_lasso(masks[:-held], values[:-held], watch)
     predicted = masks[-held:] @ weights + intercept
     lds = float(rank_agreement(np.stack([predicted, values[-held:]], 1))[0, 1])
     axis, bounds = units_axis(prompt, units)
@@ -97,23 +97,31 @@ def context_cite(
 
 
 def fitted_lasso(
-    masks: np.ndarray,
-    values: np.ndarray,
-    other_masks: np.ndarray,
-    other_values: np.ndarray,
-    watch: Watch = SILENT,
+    masks: np.ndarray, values: np.ndarray, watch: Watch = SILENT
 ) -> tuple[np.ndarray, float]:
-    """Weights and intercept of the lasso whose strength does best on the other runs."""
+    """Weights and intercept of the lasso of these runs. Its strength is the one that says best of each fold
+    of them what the others say (cross-validation); from where it only becomes worse no weaker one is tried.
+    """
     strongest = np.abs((masks - masks.mean(0)).T @ (values - values.mean())).max() / len(values)
-    best: tuple[float, np.ndarray, float] | None = None
+    strengths = strongest * np.logspace(0, -4, _STRENGTHS)
+    fold = np.arange(len(values)) % min(_FOLDS, len(values) - 1)
+    begun = {each: np.zeros(masks.shape[1]) for each in range(fold.max() + 1)}
+    errors: list[float] = []
+    for strength in strengths:
+        error = 0.0
+        for each, weights in begun.items():
+            own, other = fold != each, fold == each
+            begun[each], intercept = lasso(masks[own], values[own], float(strength), weights, watch)
+            said = masks[other] @ begun[each] + intercept
+            error += float(np.square(said - values[other]).sum())
+        errors.append(error)
+        if len(errors) - int(np.argmin(errors)) > _IN_VAIN:
+            break
+    chosen = next(at for at, error in enumerate(errors) if error <= min(errors) * (1 + 1e-9))
     weights = np.zeros(masks.shape[1])
-    for strength in strongest * np.logspace(0, -4, _STRENGTHS):
+    for strength in strengths[: chosen + 1]:
         weights, intercept = lasso(masks, values, float(strength), weights, watch)
-        error = float(np.square(other_masks @ weights + intercept - other_values).mean())
-        if best is None or error < best[0] * (1 - 1e-9):
-            best = (error, weights, intercept)
-    assert best is not None
-    return best[1], best[2]
+    return weights, intercept
 
 
 def lasso(
