@@ -17,7 +17,7 @@ from interpboard.models.memory import memory_named
 from interpboard.registry import ANALYSES, Analysis, Overview, analyses_for, find_analysis
 from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
 from interpboard.runs.analysis import refuse_beforehand
-from interpboard.runs.chat import Messages, prompt_of
+from interpboard.runs.chat import ChatMessages, prompt_of
 from interpboard.runs.metrics import Metric, metric_for
 from interpboard.runs.provenance import made_by
 from interpboard.runs.strip_analyses import all_that_it_has
@@ -28,7 +28,7 @@ _SMALLER = "Shorten the prompt, ask for less at a time, or use a smaller --dtype
 
 def analyze(
     lm: LanguageModel,
-    text: str | Chat | Messages,
+    text: str | Chat | ChatMessages,
     analyses: Sequence[str] | None = None,
     metric: MetricRequest = MetricRequest(),  # noqa: B008 - frozen
     params: Mapping[str, Mapping[str, Any]] | None = None,
@@ -114,7 +114,7 @@ class BegunAnalysis:
 
 def begin(
     lm: LanguageModel,
-    text: str | Chat | Messages,
+    text: str | Chat | ChatMessages,
     analysis: str,
     metric: MetricRequest,
     params: Mapping[str, Any],

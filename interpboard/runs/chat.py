@@ -26,11 +26,11 @@ from interpboard.results.two_texts import SourceAndPrefix
 from interpboard.runs.prompt import make_prompt, require_two_strips
 
 ASSISTANT = "assistant"
-Messages: TypeAlias = Sequence[Mapping[str, Any]]
+ChatMessages: TypeAlias = Sequence[Mapping[str, Any]]
 """The turns of a chat, each ``{"role": …, "content": …}``."""
 
 
-def make_chat(lm: LanguageModel, chat: Chat | Messages) -> PromptInfo:
+def make_chat(lm: LanguageModel, chat: Chat | ChatMessages) -> PromptInfo:
     """``chat`` as the model's template has it; the answer's first token is what the last position predicts.
 
     ``chat``: a ``Chat``, or its messages as ``{"role": …, "content": …}``. Raises ``Unsupported`` where the
@@ -47,7 +47,7 @@ def make_chat(lm: LanguageModel, chat: Chat | Messages) -> PromptInfo:
 
 
 def prompt_of(
-    lm: LanguageModel, given: str | Chat | Messages, *, bare: bool = False
+    lm: LanguageModel, given: str | Chat | ChatMessages, *, bare: bool = False
 ) -> tuple[LanguageModel, PromptInfo]:
     """A text or a chat as a prompt, and the model to ask it of: beside a chat nothing is put around texts.
 
