@@ -19,22 +19,18 @@ from functools import partial
 from itertools import groupby
 
 import torch
-from torch import nn
 
-from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.proof.rounding import agrees
 from interpboard.models.sites import at_site
-from interpboard.models.strips import CROSS, ENCODER, group_of, stands_in_source
+from interpboard.models.strips import CROSS, ENCODER, group_of
 from interpboard.models.sum_norms import norms_of_sums
 from interpboard.patching.one_layer import seen_in_layer
 from interpboard.patching.receivers import MODEL_OUTPUT, Receiver
 from interpboard.patching.senders import SenderChanges
-from interpboard.registry.layer_names import has_mlp
-from interpboard.results import PromptInfo
+from interpboard.patching.whole_runs import mlp_in_layer, normed_stream, strip_of_layer
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.joins import first_of_decoder
-from interpboard.runs.record import Run, enter_edits, record
+from interpboard.runs.record import Run, enter_edits
 from interpboard.runs.rehearsal import Loop
 from interpboard.runs.watch import Watch
 
@@ -48,20 +44,6 @@ def carries(lm: LanguageModel) -> bool:
     anatomy = lm.anatomy
     two = anatomy.strips is not None
     return two or any(any(norms_of_sums(anatomy, i)) for i in range(anatomy.n_layers))
-
-
-def record_whole(lm: LanguageModel, prompt: PromptInfo) -> Run:
-    """A run with all that is needed of it. Raises ``Unsupported``."""
-    if lm.verified.path != "replay":
-        raise Unsupported(
-            "Path patching calls layers again, which on this model is not exact.",
-            "Use activation_patching.",
-        )
-    for site in ("resid_pre", *_SITES):
-        lm.verified.require_site(site)
-    run = record(lm, prompt, _SITES)
-    _require_sums(run)
-    return run
 
 
 def sent_in_streams(
@@ -79,8 +61,8 @@ def sent_in_streams(
     layers = [layer for layer in range(base.lm.anatomy.n_layers) if 2 * layer < before]
     loop = Loop("layers of carried senders", len(layers), around="edited runs")
     for layer in layers:
-        columns = [*range(n_heads), *([n_heads] if _mlp_in(base, layer) else [])]
-        written = [2 * layer] * n_heads + [2 * layer + 1] * _mlp_in(base, layer)
+        columns = [*range(n_heads), *([n_heads] if mlp_in_layer(base, layer) else [])]
+        written = [2 * layer] * n_heads + [2 * layer + 1] * mlp_in_layer(base, layer)
         begins = layer in (0, decoder)
         if not loop.due(layer, 1):
             moments = [-1] * begins + written
@@ -175,7 +157,7 @@ class _Streams:
 
     def _passes(self, layer: int) -> dict[str, torch.Tensor]:
         """What is added in the pass of every row, and where it goes on (``hidden``)."""
-        sites = ("attn_out", "mlp_out") if _mlp_in(self.run, layer) else ("attn_out",)
+        sites = ("attn_out", "mlp_out") if mlp_in_layer(self.run, layer) else ("attn_out",)
         seen, hidden = _called(self.run, layer, self.rows, sites, self.hidden)
         return {**seen, "hidden": hidden}
 
@@ -184,22 +166,22 @@ class _Streams:
     ) -> torch.Tensor:
         """The direct stream behind the attention of ``layer``, and behind its MLP where ``mlp`` is given."""
         part, (mid_norm, end_norm) = (
-            _strip(self.run, layer),
+            strip_of_layer(self.run, layer),
             norms_of_sums(self.run.lm.anatomy, layer),
         )
         found = self.direct.clone()
         attention = attention + self._writes(2 * layer)
-        found[:, part] = _normed(mid_norm, self.direct[:, part] + attention[:, part])
+        found[:, part] = normed_stream(mid_norm, self.direct[:, part] + attention[:, part])
         if mlp is not None:
             mlp = mlp + self._writes(2 * layer + 1)
-            found[:, part] = _normed(end_norm, found[:, part] + mlp[:, part])
+            found[:, part] = normed_stream(end_norm, found[:, part] + mlp[:, part])
         return found
 
     def _entering(self, layer: int) -> torch.Tensor:
         if _group(self.run, layer) != CROSS:
             return self.direct
         assert self.run.lm.anatomy.strips is not None
-        entering, source = self.direct.clone(), _strip(self.run, 0)
+        entering, source = self.direct.clone(), strip_of_layer(self.run, 0)
         entering[:, source] = self.run.lm.anatomy.strips.states_of(self.direct[:, source])
         return entering
 
@@ -273,52 +255,13 @@ def _of_layer(base: Run, source: Run, layer: int, watch: Watch) -> torch.Tensor:
     ]
     seen = seen_in_layer(base, layer, rows, ("attn_out",), 0, length, watch=watch)
     changed = seen["attn_out"] - base.sites["attn_out"][layer][:1]
-    if not _mlp_in(base, layer):
+    if not mlp_in_layer(base, layer):
         return changed
     own, others = (run.sites["mlp_out"][layer][:1] for run in (base, source))
     return torch.cat([changed, others - own])
-
-
-@torch.no_grad()
-def _require_sums(run: Run) -> None:
-    """Raise ``Unsupported`` where a layer does more than its norms and the sums of its parts."""
-    anatomy = run.lm.anatomy
-    for layer, call in enumerate(run.calls):
-        part, (mid_norm, end_norm) = _strip(run, layer), norms_of_sums(anatomy, layer)
-        stream = call.hidden[:1, part] + run.sites["attn_out"][layer][:1, part]
-        stream = _normed(mid_norm, stream)
-        if _mlp_in(run, layer):
-            stream = _normed(end_norm, stream + run.sites["mlp_out"][layer][:1, part])
-        if anatomy.strips is not None and layer + 1 == first_of_decoder(run):
-            stream = anatomy.strips.states_of(stream)
-        last = layer + 1 == anatomy.n_layers
-        given = run.resid_final if last else run.calls[layer + 1].hidden
-        if not agrees(stream, given[:1, part].to(stream)):
-            raise Unsupported(
-                f"Layer {anatomy.layer_names[layer]} does not pass on its norms of what its attention and "
-                "MLP add to the stream, so what is written there cannot be followed.",
-                "Use activation_patching.",
-            )
-
-
-def _normed(norm: nn.Module | None, stream: torch.Tensor) -> torch.Tensor:
-    return stream if norm is None else norm(stream)
 
 
 def _group(run: Run, layer: int) -> str:
     """The group of ``layer``; none where there is one stack."""
     anatomy = run.lm.anatomy
     return "" if anatomy.strips is None else group_of(anatomy.layer_names[layer])
-
-
-def _mlp_in(run: Run, layer: int) -> bool:
-    return run.lm.anatomy.strips is None or has_mlp(run.lm.anatomy.layer_names[layer])
-
-
-def _strip(run: Run, layer: int) -> slice:
-    """The positions of the stream of ``layer``."""
-    names = run.lm.anatomy.layer_names
-    if run.lm.anatomy.strips is None:
-        return slice(None)
-    border = run.prompt.border
-    return slice(0, border) if stands_in_source(names[layer]) else slice(border, None)

@@ -12,12 +12,12 @@ from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.carried_paths import (
     carried_edits,
     carries,
-    record_whole,
     sent_in_streams,
 )
 from interpboard.patching.pair import make_pair
 from interpboard.patching.receivers import MODEL_OUTPUT, Receiver, receiver_edits, resolve_receivers
 from interpboard.patching.senders import SenderChanges, only_written, record_senders, sent
+from interpboard.patching.whole_runs import record_whole
 from interpboard.registry.component_names import MLP
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
