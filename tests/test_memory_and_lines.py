@@ -15,7 +15,7 @@ import torch
 
 from interpboard.analyze import analyze
 from interpboard.errors import BadTarget, InterpBoardError, OutOfMemory, bounded
-from interpboard.models import memory
+from interpboard.models import allocator
 from interpboard.models.language_model import open_model
 from interpboard.registry import ANALYSES
 from interpboard.registry.spec import Analysis
@@ -114,8 +114,8 @@ def test_kernels_of_few_shapes_are_kept_unless_somebody_set_the_limit(
 ) -> None:
     monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
-    memory.keep_few_kernels()
-    assert os.environ["LRU_CACHE_CAPACITY"] == str(memory.KERNELS_KEPT)
+    allocator.keep_few_kernels()
+    assert os.environ["LRU_CACHE_CAPACITY"] == str(allocator.KERNELS_KEPT)
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
 
 
@@ -127,12 +127,12 @@ def test_a_model_is_opened_with_huge_pages_asked_for_unless_somebody_said_otherw
         open_model(tmp_path / "nothing")  # before any weights are there
     assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
     monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
-    memory.ask_for_huge_pages()
+    allocator.ask_for_huge_pages()
     assert os.environ["THP_MEM_ALLOC_ENABLE"] == "0"
 
 
 _LARGE_TENSOR = """
-from interpboard.models.memory import ask_for_huge_pages
+from interpboard.models.allocator import ask_for_huge_pages
 import torch
 ask_for_huge_pages()
 tensor, at = torch.ones(4 << 20), None

@@ -14,8 +14,8 @@ from benchmarks.engines import NOISED
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.heads.estimates import estimated_effects
 from interpboard.circuits.lens.logit import logit_lens
+from interpboard.models.allocator import ask_for_huge_pages
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import ask_for_huge_pages
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricInfo, PromptInfo, TokenRef
 from interpboard.runs.edits import Counterfactual, Edit

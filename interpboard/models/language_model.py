@@ -14,6 +14,11 @@ import torch
 
 from interpboard.errors import BadParameter, NotALanguageModel
 from interpboard.files import fingerprint
+from interpboard.models.allocator import (
+    ask_for_huge_pages,
+    give_back_large_blocks,
+    keep_few_kernels,
+)
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.asked import adapter_names, mapped
 from interpboard.models.caught_body import with_a_body
@@ -26,7 +31,6 @@ from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.label_head import is_classifier
 from interpboard.models.load import StageReport, load
-from interpboard.models.memory import ask_for_huge_pages, give_back_large_blocks, keep_few_kernels
 from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
 from interpboard.models.proof.named import refuse_other_parts

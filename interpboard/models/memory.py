@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import gc
-import os
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,18 +15,17 @@ import torch
 from interpboard.config import memory_limit
 from interpboard.display import spoken_bytes
 from interpboard.errors import OutOfMemory, Unaffordable
+from interpboard.models.allocator import (
+    LARGE_BLOCK,
+    LARGE_WHERE_SHORT,
+    count_as_large,
+    give_back_unused,
+)
 from interpboard.models.main_memory import free_bytes
 
 _held_before: dict[torch.device, int] = {}
-_short: set[torch.device] = set()
-LARGE_BLOCK, LARGE_WHERE_SHORT = 8 << 20, 1 << 20
-SHORT = 1 << 30  # where less is free for an analysis, blocks of the second size are large
-KERNELS_KEPT = 64
+SHORT = 1 << 30  # where less is free for an analysis, smaller blocks are large
 _SURE = 0.8  # of what is free: what fits is still to fit when it is tried
-_KERNEL_CACHES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
-_HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, in malloc.h
-_MOST_KEPT = 32 << 20  # the largest block that glibc lets a heap have
 # CPU and MPS raise a plain RuntimeError, and so do the libraries that compute for CUDA.
 _SAID = (
     "can't allocate memory",
@@ -91,9 +87,7 @@ def begin_allowance(device: torch.device) -> None:
     use."""
     _held_before[device] = _held(device)
     if device.type != "cuda":
-        _short.clear()
-        _short.update([device] if free_memory(device) < SHORT else [])
-        give_back_large_blocks()
+        count_as_large(LARGE_WHERE_SHORT if free_memory(device) < SHORT else LARGE_BLOCK)
 
 
 def left_of_allowance(device: torch.device) -> int | None:
@@ -217,102 +211,6 @@ def _left_of_limit() -> int | None:
         return None
     most, taken = resource.getrlimit(resource.RLIMIT_AS)[0], _status("VmSize")
     return None if most == resource.RLIM_INFINITY or taken is None else most - taken
-
-
-def give_back_unused() -> None:
-    """What was freed and is kept by the C library goes back to the system, where that can be asked."""
-    gc.collect()
-    with suppress(OSError, AttributeError):  # no glibc
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def give_back_large_blocks() -> None:
-    """From now on, under glibc, a large block goes back to the system the moment it is freed.
-
-    By itself it puts tensors of up to 32 MiB into one heap, whose holes stay with the process: a backward
-    pass of 4,096 tokens, in which 150 MiB are in use at a time, grew to 1,300. Smaller blocks, those of
-    every grid among them, stay in the heap and cost no page faults. Who set the limits by hand keeps them.
-    """
-    least = LARGE_WHERE_SHORT if _short else LARGE_BLOCK
-    _limit_blocks(least, 8 * least)  # the second is what it would come to by itself
-
-
-@contextmanager
-def large_blocks_reused(largest: int) -> Iterator[None]:
-    """While open, freed blocks of up to ``largest`` bytes are taken again and do not go back to the system;
-    at the end all do.
-
-    Of forward passes over a thousand tokens, each layer's largest tensors are such blocks. To have their
-    pages from the system anew is 47,000 page faults of a head grid of GPT-2 small. Nothing is changed where
-    ``largest`` is no large block.
-    """
-    if _short or largest < LARGE_BLOCK or not _limit_blocks(_MOST_KEPT, 8 * _MOST_KEPT):
-        yield
-        return
-    try:
-        yield
-    finally:
-        give_back_large_blocks()
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-@contextmanager
-def blocks_given_back(smallest: int) -> Iterator[None]:
-    """While open, freed blocks of ``smallest`` bytes and more go back to the system, where those are at least
-    a quarter of a large block; at the end all that is free does.
-
-    A block begins at a multiple of 64 bytes and wants more room than the hole that one of its size leaves, so
-    between streams that are kept few are filled again: gradients of 2,048 tokens of GPT-2 small had 455 MiB
-    of holes. For passes whose widest blocks are large by themselves.
-    """
-    if (
-        _short
-        or not LARGE_BLOCK // 4 <= smallest < LARGE_BLOCK
-        or not _limit_blocks(smallest, LARGE_BLOCK)
-    ):
-        yield
-        return
-    try:
-        yield
-    finally:
-        give_back_large_blocks()
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def _limit_blocks(of_heap: int, free: int) -> bool:
-    """Blocks of ``of_heap`` bytes and more are had from the system one by one, and so many ``free`` bytes at
-    a heap's end go back to it. Whether that was done: who set it by hand keeps it."""
-    if "MALLOC_MMAP_THRESHOLD_" in os.environ:
-        return False
-    with suppress(OSError, AttributeError, TypeError):  # no glibc
-        library = ctypes.CDLL(None)
-        return bool(library.mallopt(_TRIM_THRESHOLD, free)) and bool(
-            library.mallopt(_MMAP_THRESHOLD, of_heap)
-        )
-    return False
-
-
-def keep_few_kernels() -> None:
-    """From now on oneDNN keeps the kernels of so many shapes that one step of a grid reuses, and no more.
-
-    It makes one for each number of rows that a product is asked for, keeps 1,024 of them in two caches, 0.8
-    MiB each on a CPU with AVX-512, and a grid whose steps all differ has seen hundreds: 480 MiB that stay
-    with the process. One made anew costs a millisecond. Read by oneDNN at its first product; who set the
-    limits by hand keeps them.
-    """
-    for cache in _KERNEL_CACHES:
-        os.environ.setdefault(cache, str(KERNELS_KEPT))
-
-
-def ask_for_huge_pages() -> None:
-    """From now on torch asks Linux for pages of 2 MiB for tensors of so much and more.
-
-    What every step makes anew is then had at once and not 4 KiB at a time, and products look up fewer pages.
-    CPU time of GPT-2 small, one thread: a head grid of 48 tokens 4.0 s for 4.2, integrated gradients 0.49 for
-    0.54, estimates of 256 tokens 0.67 for 0.74; the most memory was no more. torch reads it at its first such
-    tensor: call it before weights are loaded. Who set it by hand keeps it; 0 switches it off.
-    """
-    os.environ.setdefault(_HUGE_PAGES, "1")
 
 
 def _begin_peak() -> int | None:

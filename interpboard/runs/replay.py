@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from interpboard.errors import BadParameter
+from interpboard.models.allocator import large_blocks_reused
 from interpboard.models.attention_backends import any_shape
-from interpboard.models.memory import check_smaller_may_fit, large_blocks_reused
+from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, reads_one
 from interpboard.runs.edits import Counterfactual, first_of
 from interpboard.runs.finite import count_not_finite

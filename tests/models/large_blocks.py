@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from interpboard.models.memory import (
+from interpboard.models.allocator import (
     LARGE_BLOCK,
-    begin_allowance,
     blocks_given_back,
     give_back_large_blocks,
     large_blocks_reused,
 )
+from interpboard.models.memory import begin_allowance
 
 PAGES = 2 * LARGE_BLOCK // resource.getpagesize()
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from interpboard.models.memory import LARGE_BLOCK
+from interpboard.models.allocator import LARGE_BLOCK
 from tests.forks import program
 from tests.models.large_blocks import PAGES
 

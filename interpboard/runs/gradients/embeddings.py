@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from interpboard.errors import OutOfMemory, Unsupported
+from interpboard.models.allocator import blocks_given_back
 from interpboard.models.calls import embeddings_of
 from interpboard.models.faster_parts import faster_parts
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import blocks_given_back, out_of_memory
+from interpboard.models.memory import out_of_memory
 from interpboard.models.module_hooks import Act
 from interpboard.models.partial_layer import mlp_at
 from interpboard.models.recomputed import layers_recomputed
