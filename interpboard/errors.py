@@ -28,6 +28,8 @@ class InterpBoardError(Exception):
     """
 
     kind = "error"
+    passing = False
+    """Whether the same may be done another time, on this machine as it is then."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message, remedy)
@@ -108,12 +110,14 @@ class OutOfMemory(InterpBoardError):
     """Even the smallest batch did not fit."""
 
     kind = "out_of_memory"
+    passing = True
 
 
 class Unaffordable(InterpBoardError):
     """What was asked for needs more memory than there is; nothing of it was begun."""
 
     kind = "unaffordable"
+    passing = True
 
 
 class BadResultFile(InterpBoardError):
@@ -138,6 +142,7 @@ class MissingPackage(InterpBoardError):
     """A package that only some views need is not installed."""
 
     kind = "missing_package"
+    passing = True
 
 
 class StoreProblem(InterpBoardError):

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from interpboard.results import Axis, LabelledArray, Result
-from interpboard.results.intervals import unsure_entries
+from interpboard.results.intervals import unsure_entries, unsure_words
 from interpboard.visualization.figures.bars import bars
 from interpboard.visualization.figures.head_grid import head_grid
 from interpboard.visualization.html import report
@@ -26,7 +26,7 @@ HEADS = (Axis("layer", ("0", "1")), Axis("head", ("0", "1", "2")))
 GRID = np.array([[1.0, 0.1, -1.0], [0.0, np.nan, -0.1]])
 LOW = np.array([[0.5, -0.1, -1.5], [0.0, np.nan, np.nan]])
 HIGH = np.array([[1.5, 0.3, -0.5], [0.0, np.nan, 0.2]])
-UNSURE = np.array([[False, True, False], [True, False, False]])
+UNSURE = np.array([[False, True, False], [True, False, True]])
 PARTS = (Axis("component", ("L0 H0", "L0 H1", "L0 MLP")),)
 
 
@@ -51,10 +51,21 @@ def tokens() -> Result:
     return mean("occlusion", axes, [0.5] * n, [-0.5] + [0.1] * (n - 1), [1.0] * n)
 
 
-def test_an_interval_with_zero_at_its_end_contains_it_and_no_interval_says_nothing() -> None:
+def test_an_interval_with_zero_at_its_end_contains_it_and_what_has_none_is_not_sure() -> None:
     np.testing.assert_array_equal(unsure_entries(heads()), UNSURE)
     np.testing.assert_array_equal(unsure_entries(parts()), [False, True, True])
     assert not unsure_entries(sample.ablation()).any()
+
+
+def test_a_mean_of_one_row_is_marked_and_the_mark_says_why() -> None:
+    none = np.full(GRID.shape, np.nan)
+    of_one = mean("head_ablation", HEADS, GRID, none, none)
+    np.testing.assert_array_equal(unsure_entries(of_one), ~np.isnan(GRID))
+    for text in (sample.document(of_one).to_text(), sample.document(of_one).to_markdown()):
+        assert "? rows are too few" in text or "?: rows are too few" in text
+        assert "contains" not in text
+        assert "nan" not in text.lower()
+    assert f"{WORDS}, or rows are too few" in unsure_words(heads())
 
 
 def test_probabilities_and_sizes_are_not_held_against_zero() -> None:
@@ -96,7 +107,7 @@ def test_the_tables_have_a_column_of_it_where_there_are_intervals() -> None:
     document = sample.document(heads(), sample.gradients())
     rows = list(csv.DictReader(StringIO(document.to_csv())))
     own = [r["unsure"] for r in rows if r["analysis"] == "head_ablation" and r["array"] == "values"]
-    assert own == ["false", "true", "false", "true", "false", "false"]
+    assert own == ["false", "true", "false", "true", "false", "true"]
     assert {r["unsure"] for r in rows if r["array"] != "values"} == {""}
     assert {r["unsure"] for r in rows if r["analysis"] != "head_ablation"} == {""}
     assert "unsure" not in sample.full().to_csv().splitlines()[0]
@@ -106,13 +117,13 @@ def test_the_tables_have_a_column_of_it_where_there_are_intervals() -> None:
 
 def test_figures_hatch_it_and_say_so() -> None:
     grid, rows = head_grid(heads()), bars(parts())
-    for figure, number in ((grid, 2), (rows, 2)):
+    for figure, number in ((grid, 3), (rows, 2)):
         hatched = [patch for axes in figure.axes for patch in axes.patches if patch.get_hatch()]
         assert len(hatched) == number
         assert f"hatched: {WORDS}" in figure.get_supxlabel().replace("\n", " ")
-    assert [p.get_xy() for p in grid.axes[0].patches] == [(1, 0), (0, 1)]
+    assert [p.get_xy() for p in grid.axes[0].patches] == [(1, 0), (0, 1), (2, 1)]
     assert not [p for axes in head_grid(sample.ablation()).axes for p in axes.patches]
     cells = live_grid(heads())
-    assert (np.array(cells.data[0].text) == "?").sum() == 2
+    assert (np.array(cells.data[0].text) == "?").sum() == 3
     assert WORDS in re.sub("(<[^>]*>)+", " ", str(cells.layout.title.text))
     assert list(live_bars(parts()).data[0].marker.pattern.shape) == ["", "/", "/"]

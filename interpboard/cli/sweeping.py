@@ -52,8 +52,10 @@ def swept(
         show("importing torch", 0, 0)
         beside.open(opening_words(choice))  # they open the model as this process does
         let_threads_sleep()
+        from interpboard.sweeps.on_ray import check_cluster
         from interpboard.sweeps.sweep import sweep
 
+        check_cluster(workers, gpus_per_worker, ray)  # before a model is opened
         lm = opened(choice, show)
         tell = _teller(show, last)
         try:

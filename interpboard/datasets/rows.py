@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +63,7 @@ def row_of_record(record: Mapping[str, Any], number: int, place: str) -> Dataset
     try:
         return DatasetRow(number, place, **_fields(record))
     except UnusableRow as error:
-        return DatasetRow(number, place, problem=str(error))
+        return DatasetRow(number, place, problem=str(error), **_beside(record))
 
 
 def row_of_line(line: DatasetLine, number: int, place: str) -> DatasetRow:
@@ -130,8 +131,20 @@ def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
     label = given.pop("label", None)
     fields["label"] = None if label is None else _plain("label", label)
     fields["position"] = _position(given.pop("position", None))
-    fields["other"] = {str(name): _kept(value) for name, value in given.items()}
+    fields["other"] = {_named(name): _kept(name, value) for name, value in given.items()}
     return fields
+
+
+def _beside(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a row that cannot be used: its label and further columns, those that can be kept."""
+    other: dict[str, Any] = {}
+    for name, value in record.items():
+        with suppress(UnusableRow):
+            if name == "label" and not _nothing(value):
+                other[name] = _plain(name, value)
+            elif name not in (*KNOWN_COLUMNS, "clean") and not _nothing(value):
+                other[_named(name)] = _kept(name, value)
+    return {"label": other.pop("label", None), "other": other}
 
 
 def _nothing(value: Any) -> bool:
@@ -149,19 +162,19 @@ def _text(name: str, value: Any) -> str:
 def _one(name: str, value: Any) -> str | None:
     """The one token that a row names: a metric explains one."""
     if value is None or isinstance(value, str):
-        return value
+        return None if value is None else _text(name, value)
     words = list(value) if isinstance(value, list | tuple) else [None]
     if not all(isinstance(word, str) for word in words):
         raise UnusableRow(f"has a {name} that is no text")
     if len(words) != 1:
         raise UnusableRow(f"has {len(words)} texts as its {name}, and a metric takes one")
-    return str(words[0])
+    return _text(name, words[0])
 
 
 def _plain(name: str, value: Any) -> str:
     if not isinstance(value, str | int | float | bool):
         raise UnusableRow(f"has a {name} that is neither a text nor a number")
-    return str(value)
+    return _text(name, str(value))
 
 
 def _position(value: Any) -> int | None:
@@ -198,8 +211,13 @@ def _messages(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _kept(value: Any) -> str | int | float | bool:
+def _named(name: object) -> str:
+    return _text("a column's name", str(name))
+
+
+def _kept(name: object, value: Any) -> str | int | float | bool:
     """A column that is only kept: numbers and texts as they are, anything else as JSON text."""
-    if isinstance(value, str | int | float | bool):
+    if isinstance(value, int | float | bool):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return _text(visible(str(name)[:_SHOWN]), text)

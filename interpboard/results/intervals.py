@@ -1,5 +1,6 @@
-"""Which entries of a result may be no effect at all: their interval contains the neutral value, a test does
-not tell two groups of rows apart, or they are no further from it than one prompt's metric is from itself.
+"""Which entries of a result may be no effect at all: their interval contains the neutral value or rows are
+too few for one, a test does not tell two groups of rows apart, or they are no further from it than one
+prompt's metric is from itself.
 
 Every view marks them by the same rule: a question mark where there are characters, hatching where there are
 colours.
@@ -14,6 +15,7 @@ from interpboard.results.result import Result
 
 UNSURE = "?"
 SURE = 0.05  # a p-value under it, over all cells together, tells two groups of rows apart
+TOO_FEW = "rows are too few for an interval"
 ROUNDING_EXTRA = "rounding"
 """The ``extra`` with that distance, in the unit of the values (``runs.clean_rounding``)."""
 
@@ -45,8 +47,8 @@ def can_be_unsure(result: Result) -> bool:
 
 
 def unsure_entries(result: Result) -> np.ndarray:
-    """A bool an entry, in the shape of ``values``: its interval contains the neutral value, two groups are
-    not told apart there, or it is no further from it than rounding may put it.
+    """A bool an entry, in the shape of ``values``: its interval contains the neutral value or is not known,
+    two groups are not told apart there, or it is no further from it than rounding may put it.
 
     All False where neither is known, and where values have no other side to be on: of scores,
     probabilities and sizes the interval says how large, not whether.
@@ -60,10 +62,21 @@ def unsure_entries(result: Result) -> np.ndarray:
     if one_sided or not can_be_unsure(result):
         return np.zeros(result.values.shape, dtype=bool)
     if has_intervals(result):
-        low, high = (result.extra[name].values.astype(np.float64) for name in ("low", "high"))
-        return (low <= result.neutral) & (result.neutral <= high)  # NaN, no interval, is neither
+        return _within(result) | without_interval(result)
     apart = np.abs(result.values.astype(np.float64) - result.neutral)
     return np.asarray(apart <= (rounding_of(result) or 0.0))  # nor is NaN here
+
+
+def without_interval(result: Result) -> np.ndarray:
+    """A bool an entry: it has a value and, as a mean of one row, no interval. Of what has intervals."""
+    ends = [result.extra[name].values.astype(np.float64) for name in ("low", "high")]
+    unknown = np.isnan(ends[0]) | np.isnan(ends[1])
+    return np.asarray(unknown & ~np.isnan(result.values.astype(np.float64)))
+
+
+def _within(result: Result) -> np.ndarray:
+    low, high = (result.extra[name].values.astype(np.float64) for name in ("low", "high"))
+    return np.asarray((low <= result.neutral) & (result.neutral <= high))  # NaN is neither
 
 
 def unsure_words(result: Result) -> str:
@@ -72,5 +85,8 @@ def unsure_words(result: Result) -> str:
         return f"not told apart: p ≥ {SURE:g} over all cells together"
     rounding = rounding_of(result)
     if has_intervals(result) or rounding is None:
-        return f"the interval contains {result.neutral:g}"
+        contains = f"the interval contains {result.neutral:g}"
+        if not has_intervals(result) or not without_interval(result).any():
+            return contains
+        return f"{contains}, or {TOO_FEW}" if _within(result).any() else TOO_FEW
     return f"within {rounding:.2g} of {result.neutral:g}, as far as rounding puts this prompt from itself"

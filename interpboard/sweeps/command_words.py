@@ -15,9 +15,10 @@ from interpboard.sweeps.request import SweepRequest
 
 
 def sweep_words(
-    dataset: Dataset, request: SweepRequest, model: ModelInfo, output: Path
+    dataset: Dataset, request: SweepRequest, model: ModelInfo, output: Path, level: float = 0.95
 ) -> list[str]:
-    """What follows ``interpboard``: the same rows, analyses, metric and model, into ``output``.
+    """What follows ``interpboard``: the same rows, analyses, metric and model, into ``output``, with
+    intervals of ``level``.
 
     Raises ``BadParameter`` for what no command line can say.
     """
@@ -35,6 +36,7 @@ def sweep_words(
         words += [] if value is None else [flag, str(value)]
     words += ["--save", request.save, "--align", request.align, "--output", str(output)]
     words += [f"--group={request.group}"] if request.group else []
+    words += [] if level == 0.95 else ["--level", repr(level)]
     return [*words, "--", *map(str, dataset.files)]
 
 

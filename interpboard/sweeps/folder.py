@@ -30,6 +30,7 @@ from interpboard.files import atomic
 from interpboard.results import MadeBy, ModelInfo
 from interpboard.sweeps import locks
 from interpboard.sweeps import sums as summed
+from interpboard.sweeps.finished_rows import Counts, FinishedRows, numbers_of_ids
 from interpboard.sweeps.locks import WORKERS_END
 from interpboard.sweeps.request import SweepRequest
 from interpboard.sweeps.row_results import SCHEMA_VERSION, RowResult, arrow, results_of, table_of
@@ -62,15 +63,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     shuffle: int | None = None
     level: float = 0.95
-
-
-class Counts(msgspec.Struct):
-    """How many results there are; ``failed``: how many of them have only a reason; ``reasons``: how often
-    each."""
-
-    done: int = 0
-    failed: int = 0
-    reasons: dict[str, int] = {}
 
 
 class SweepFolder:
@@ -142,9 +134,7 @@ class SweepFolder:
                 own = summed.to_bytes(summed.sums_of(results, request.group, by_roles))
                 atomic.write_bytes(self.path / "sums" / f"{name}.npz", own)
                 kept = [_cut(result, request.top) for result in results]
-            file = BytesIO()
-            _parquet().write_table(table_of(kept), file, compression="zstd")
-            atomic.write_bytes(self.path / "rows" / f"{name}.parquet", file.getvalue())
+            _write_table(table_of(kept), self.path / "rows" / f"{name}.parquet")
         except OSError as error:
             raise BadResultFile(
                 f"Cannot write {self.path}: {error.strerror or error}.", _AGAIN
@@ -182,17 +172,37 @@ class SweepFolder:
         return found
 
     def finished(self) -> FinishedRows:
-        """The ids that are there, and how many of them failed and why."""
+        """The ids that are there, those to be tried again left out, and how many failed and why."""
         parts, counts = [], Counts()
         for part in self.parts():
-            table = self._read(part, ["id", "error"])
-            parts.append(_numbers(table["id"].to_pylist()))
+            table = self._read(part, ["id", "error", "again"])
+            parts.append(numbers_of_ids(_final(table)["id"].to_pylist()))
             counts.done += len(table)
             for error in table["error"].to_pylist():
                 if error:
                     counts.failed += 1
                     counts.reasons[error] = counts.reasons.get(error, 0) + 1
-        return FinishedRows(np.unique(np.concatenate(parts)) if parts else _numbers([]), counts)
+        return FinishedRows(
+            np.unique(np.concatenate(parts)) if parts else numbers_of_ids([]), counts
+        )
+
+    def leave_passing(self) -> None:
+        """Take out the reasons that may have passed (``RowResult.again``): their rows are missing then.
+
+        For who has the folder ``alone``. A part is replaced in one step, so that no row is ever there twice.
+        """
+        for part in self.parts():
+            table = self._read(part, None)
+            kept = _final(table)
+            if len(kept) == len(table):
+                continue
+            try:
+                if len(kept):  # its sums are of those that did not fail
+                    _write_table(kept, part)
+                else:
+                    part.unlink()
+            except OSError as error:
+                raise BadResultFile(f"Cannot write {part}: {error.strerror}.", _AGAIN) from error
 
     def _of_part(self, part: Path, analysis: str | None) -> Iterator[RowResult]:
         table = self._read(part, None)
@@ -214,23 +224,19 @@ class SweepFolder:
             ) from error
 
 
-class FinishedRows:
-    """Ids that are there, 8 bytes each: a million take 8 MB."""
-
-    def __init__(self, numbers: np.ndarray, counts: Counts) -> None:
-        self._numbers, self.counts = numbers, counts
-
-    def __contains__(self, id: str) -> bool:
-        number = np.uint64(int(id[:16], 16))
-        at = int(np.searchsorted(self._numbers, number))
-        return at < len(self._numbers) and bool(self._numbers[at] == number)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
+def _final(table: Any) -> Any:
+    """The results of ``table`` that are not tried again."""
+    if "again" not in table.column_names:
+        return table
+    return table.filter(
+        arrow().array([not again for again in table["again"].to_pylist()], type=arrow().bool_())
+    )
 
 
-def _numbers(ids: Sequence[str]) -> np.ndarray:
-    return np.array([int(id[:16], 16) for id in ids], dtype=np.uint64)
+def _write_table(table: Any, place: Path) -> None:
+    file = BytesIO()
+    _parquet().write_table(table, file, compression="zstd")
+    atomic.write_bytes(place, file.getvalue())
 
 
 def _part_name(results: Sequence[RowResult]) -> str:

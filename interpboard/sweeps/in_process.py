@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from interpboard.datasets.dataset import Dataset
 from interpboard.datasets.rows import DatasetRow
-from interpboard.sweeps.folder import FinishedRows, SweepFolder
+from interpboard.sweeps.finished_rows import FinishedRows
+from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import RowResult, row_id
 

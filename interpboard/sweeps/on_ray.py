@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from interpboard.datasets.dataset import Dataset
-from interpboard.errors import MissingPackage, WorkerLost
+from interpboard.errors import BadParameter, MissingPackage, WorkerLost
 from interpboard.sweeps.descriptor_lines import stderr_without
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.in_process import OnPace
@@ -112,6 +114,49 @@ def sweep_on_ray(
     return pace
 
 
+def check_cluster(workers: int, gpus_per_worker: float, address: str) -> None:
+    """Raise ``BadParameter`` where this machine has not the GPUs that ``workers`` are to have: Ray believes
+    what it is told, and they would compute on the CPU without a word. Of a cluster at ``address`` Ray knows
+    itself. Raises ``MissingPackage`` where Ray is needed and is not there."""
+    if (address or (workers > 1 and gpus_per_worker)) and find_spec("ray") is None:
+        raise _no_ray()
+    if not gpus_per_worker:
+        return
+    if gpus_per_worker > 1 and gpus_per_worker != int(gpus_per_worker):
+        raise BadParameter(
+            f"A worker has a part of one GPU or some whole ones, not {gpus_per_worker:g}."
+        )
+    if address:
+        return
+    import torch
+
+    there = torch.cuda.device_count()
+    if not there:
+        raise BadParameter(
+            "This machine has no GPU that PyTorch can use.",
+            "Leave --gpus-per-worker out: workers share the cores then.",
+        )
+    needed = gpus_needed(workers, gpus_per_worker)
+    if needed > there:
+        raise BadParameter(
+            f"{workers} workers with {gpus_per_worker:g} GPUs each need {needed}, this machine has {there}.",
+            "Ask for fewer workers, or for less of a GPU.",
+        )
+
+
+def _no_ray() -> MissingPackage:
+    return MissingPackage(
+        "A cluster, and workers with GPUs of their own, need Ray.", "pip install 'interpboard[ray]'"
+    )
+
+
+def gpus_needed(workers: int, gpus_per_worker: float) -> int:
+    """Whole GPUs on which so many workers have room: no worker has parts of two."""
+    if gpus_per_worker >= 1:
+        return round(workers * gpus_per_worker)
+    return math.ceil(workers / math.floor(1 / gpus_per_worker + 1e-9))
+
+
 @contextlib.contextmanager
 def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     """Ray, joined or started; a cluster that was started here is ended."""
@@ -124,10 +169,7 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
         import ray
         import ray.data
     except ImportError:
-        raise MissingPackage(
-            "A cluster, and workers with GPUs of their own, need Ray.",
-            "pip install 'interpboard[ray]'",
-        ) from None
+        raise _no_ray() from None
     started = not ray.is_initialized()
     if started:
         _require_answer(address)
@@ -136,7 +178,7 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
         if not address:
             cores = workers * _cores(workers, address) + 1
             own |= {"num_cpus": cores, "include_dashboard": False}
-            own |= {"num_gpus": max(1, round(workers * gpus))} if gpus else {}
+            own |= {"num_gpus": gpus_needed(workers, gpus)} if gpus else {}
         try:
             with stderr_without(_LEVEL_SAID):
                 ray.init(

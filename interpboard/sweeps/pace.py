@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from interpboard.sweeps.folder import Counts
+from interpboard.sweeps.finished_rows import Counts
 from interpboard.sweeps.row_results import RowResult
 
 

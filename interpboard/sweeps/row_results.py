@@ -34,7 +34,8 @@ class RowResult(msgspec.Struct, frozen=True, eq=False):
     ``values`` of ``axes`` flat in their order, ``at`` the places of those that are kept (None: all of them).
     ``roles``: what each token of the prompt is, see ``alignment``. ``answer``: what the model says there, and
     ``right`` whether that is the row's own target, None where it names none. ``columns``: the row's further
-    columns, ``label`` among them.
+    columns, ``label`` among them. ``again``: the reason may pass, such as too little memory, and whoever goes
+    on with the sweep computes the row.
     """
 
     id: str
@@ -57,6 +58,7 @@ class RowResult(msgspec.Struct, frozen=True, eq=False):
     columns: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
     error: str = ""
+    again: bool = False
     seconds: float = 0.0
 
     def column(self, name: str) -> Any:
@@ -112,6 +114,7 @@ def schema() -> pa.Schema:
             ("columns", pa.string()),
             ("warnings", pa.list_(pa.string())),
             ("error", pa.string()),
+            ("again", pa.bool_()),
             ("seconds", pa.float64()),
         ],
         metadata={"schema": SCHEMA_VERSION},

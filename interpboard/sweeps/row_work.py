@@ -104,7 +104,7 @@ def _work_together(
                 task.metric = metric_for(task.lm, task.prompt, task.asked, task.ids)
                 task.about = _about(task, request)
         except InterpBoardError as error:
-            yield [_failed(task.row, task.ids, name, error.message, since) for name in task.ids]
+            yield [_failed(task.row, task.ids, name, error, since) for name in task.ids]
             continue
         together.measures(task.prompt, task.metric)
         task.prepared += time.perf_counter() - since
@@ -153,12 +153,13 @@ def _task(
     """A row that can be run, or why not."""
     since = time.perf_counter()
     if row.problem:
-        return [_failed(row, ids, name, f"The row {row.problem}.", since) for name in ids]
+        unusable = BadParameter(f"The row {row.problem}.")
+        return [_failed(row, ids, name, unusable, since) for name in ids]
     try:
         given, asked, params = asked_of(row, request)
         own, prompt = prompt_of(lm, given)
     except InterpBoardError as error:
-        return [_failed(row, ids, name, error.message, since) for name in ids]
+        return [_failed(row, ids, name, error, since) for name in ids]
     return _Task(row, ids, own, prompt, asked, params, time.perf_counter() - since)
 
 
@@ -171,7 +172,7 @@ def _result(task: _Task, name: str, watch: Watch) -> RowResult:
             result = function(task.lm, task.prompt, task.metric, watch=watch, **parsed)
             return _kept(task, name, result, time.perf_counter() - since)
     except InterpBoardError as error:
-        return _failed(task.row, task.ids, name, error.message, since)
+        return _failed(task.row, task.ids, name, error, since)
 
 
 def _kept(task: _Task, name: str, result: Result, seconds: float) -> RowResult:
@@ -191,11 +192,11 @@ def _kept(task: _Task, name: str, result: Result, seconds: float) -> RowResult:
 
 
 def _failed(
-    row: DatasetRow, ids: Mapping[str, str], analysis: str, error: str, since: float
+    row: DatasetRow, ids: Mapping[str, str], analysis: str, error: InterpBoardError, since: float
 ) -> RowResult:
     return RowResult(
-        ids[analysis], row.number, row.place, analysis,
-        text=row.text, columns=_columns(row), error=error, seconds=time.perf_counter() - since,
+        ids[analysis], row.number, row.place, analysis, text=row.text, columns=_columns(row),
+        error=error.message, again=error.passing, seconds=time.perf_counter() - since,
     )  # fmt: skip
 
 

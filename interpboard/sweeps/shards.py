@@ -15,7 +15,8 @@ import msgspec
 from interpboard.datasets.dataset import Dataset
 from interpboard.errors import BadResultFile
 from interpboard.files import atomic
-from interpboard.sweeps.folder import FinishedRows, SweepFolder
+from interpboard.sweeps.finished_rows import FinishedRows
+from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.in_process import MissingRow, RowsFunction, missing_rows
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import RowResult

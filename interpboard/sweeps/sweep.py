@@ -25,7 +25,7 @@ from interpboard.sweeps.by_processes import (
 )
 from interpboard.sweeps.folder import Manifest, SweepFolder
 from interpboard.sweeps.in_process import OnPace, sweep_in_process
-from interpboard.sweeps.on_ray import sweep_on_ray
+from interpboard.sweeps.on_ray import check_cluster, sweep_on_ray
 from interpboard.sweeps.request import SweepRequest, sweep_request
 from interpboard.sweeps.row_results import OF_GROUPS
 from interpboard.sweeps.row_work import rows_function
@@ -71,12 +71,14 @@ def sweep(
     """
     if workers < 1 or gpus_per_worker < 0:
         raise BadParameter("There is at least one worker, and no less than no GPU a worker.")
+    check_cluster(workers, gpus_per_worker, ray)
     request = sweep_request(analyses, params, metric, save, align, group)
     settings = AggregateSettings(level=level, group=group)
     check_settings(settings, align)  # before rows are computed
     dataset = data if isinstance(data, Dataset) else _dataset(data, columns, limit, shuffle)
     folder = begin_sweep(lm, dataset, request, Path(output), level)
     with folder.alone(), told_standing(folder, on_pace) as on_pace:
+        folder.leave_passing()
         own = dict(opening or _opening_of(lm))
         work = rows_function(lm, folder.manifest.request, watch)
         if needs_ray(workers, gpus_per_worker, ray):

@@ -74,7 +74,9 @@ def interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
     if len(ends) < 2 or any(end.axes != result.axes for end in ends):
         return ""
     signed = "null" not in result.extra  # scores are no effects
-    shown = f" [{', '.join(number(float(end.values[where]), signed=signed) for end in ends)}]"
+    values = [float(end.values[where]) for end in ends]
+    known = all(value == value for value in values)  # a mean of one row has none
+    shown = f" [{', '.join(number(value, signed=signed) for value in values)}]" if known else ""
     chance = (("null", "shuffled"), ("p_family", "p"))
     beside = [
         f"{name} {number(float(result.extra[key].values[where]))}"

@@ -131,10 +131,26 @@ def test_a_file_without_a_text_is_refused_with_what_it_has(tmp_path: Path) -> No
         ({"messages": []}, "has no messages"),
         ({"messages": [{"role": "user"}]}, "has messages that are no list of {role, content}"),
         ({"text": "a", "subject": 3}, "has subject that is no text"),
+        ({"text": "a", "target": "\ud800"}, "has target that is not UTF-8"),
+        ({"text": "a", "label": "\udc00"}, "has label that is not UTF-8"),
+        ({"text": "a", "note": "\ud800"}, "has note that is not UTF-8"),
+        ({"text": "a", "notes": ["\ud800"]}, "has notes that is not UTF-8"),
+        ({"text": "a", "no\ud800te": 1}, "has a column's name that is not UTF-8"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_why(record: dict[str, object], problem: str) -> None:
     assert row_of_record(record, 0, "here").problem == problem
+
+
+def test_a_row_that_cannot_be_used_keeps_its_label_and_further_columns() -> None:
+    record = {"text": 7, "label": 3, "target": "x", "note": "n", "empty": "", "of": [1]}
+    row = row_of_record(record, 0, "here")
+    assert row.problem == "has text that is no text"
+    assert (row.label, row.target) == ("3", None)
+    assert row.other == {"note": "n", "of": "[1]"}
+    assert row_of_record({"text": 7, "label": ["a"]}, 0, "here").label is None
+    broken = row_of_record({"text": "a", "label": "b", "note": "\ud800", "n\ud800": 1}, 0, "here")
+    assert (broken.label, broken.other) == ("b", {})
 
 
 def test_a_bad_row_among_good_ones_stops_nobody(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ import torch
 from interpboard.cli import sweeping
 from interpboard.cli.compute import ModelChoice
 from interpboard.datasets.dataset import open_dataset
-from interpboard.errors import BadParameter, UnknownModel, WorkerLost
+from interpboard.errors import BadParameter, MissingPackage, UnknownModel, WorkerLost
 from interpboard.models import language_model
 from interpboard.models.language_model import open_model
-from interpboard.sweeps import by_processes
+from interpboard.sweeps import by_processes, on_ray
 from interpboard.sweeps.by_processes import needs_ray, threads_of_each, worker_processes
 from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.on_ray import check_cluster
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.request import sweep_request
 from interpboard.sweeps.shard_worker import OpenedModel, ShardWorker
@@ -188,6 +189,33 @@ def test_ray_is_asked_for_other_machines_and_shared_gpus_alone() -> None:
     assert not needs_ray(1, 1.0, "")
     assert needs_ray(8, 0.5, "")
     assert needs_ray(1, 0.0, "127.0.0.1:6379")
+
+
+def test_gpus_that_are_not_there_are_refused_and_not_made_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    check_cluster(4, 0.0, "")
+    for workers in (1, 4):
+        with pytest.raises(BadParameter, match=r"no GPU.*--gpus-per-worker"):
+            check_cluster(workers, 1.0, "")
+    check_cluster(4, 1.0, "10.0.0.1:6379")  # of other machines
+    with pytest.raises(BadParameter, match=r"not 1\.5"):
+        check_cluster(4, 1.5, "10.0.0.1:6379")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_cluster(2, 1.0, "")
+    check_cluster(6, 0.3, "")  # three on each
+    with pytest.raises(
+        BadParameter, match=r"7 workers with 0\.3 GPUs each need 3, this machine has 2"
+    ):
+        check_cluster(7, 0.3, "")
+    with pytest.raises(BadParameter, match="need 4"):
+        check_cluster(2, 2.0, "")
+    monkeypatch.setattr(on_ray, "find_spec", lambda _name: None)
+    check_cluster(1, 1.0, "")  # this process has it
+    for given in ((2, 1.0, ""), (1, 0.0, "10.0.0.1:6379")):
+        with pytest.raises(MissingPackage, match="need Ray"):
+            check_cluster(*given)
 
 
 def test_workers_share_the_cores_unless_the_user_said_how_many_threads(

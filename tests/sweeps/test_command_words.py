@@ -26,8 +26,8 @@ PARAMS = {"head_ablation": {"ablation": "mean"}, "integrated_gradients": {"n_ste
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
 
-    def hear(*given: Any, **_named: Any) -> None:
-        found.extend(given)
+    def hear(*given: Any, **named: Any) -> None:
+        found.extend((*given, named["level"]))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sweep_command, "swept", hear)
@@ -53,9 +53,10 @@ def test_the_words_give_the_same_rows_request_model_and_folder(
     columns = columns_of([("text", "prompt"), ("target", " {a label}, so")])
     dataset = open_dataset([data], columns, limit=4, shuffle=7)
     model = replace(MODEL, name="some/model", dtype="float32", special_tokens=False)
-    words = sweep_words(dataset, request_, model, tmp_path / "out")
+    words = sweep_words(dataset, request_, model, tmp_path / "out", 0.8)
     assert main(words) == 130
-    choice, again, asked, output = heard
+    choice, again, asked, output, level = heard
+    assert level == 0.8
     assert (choice.model, choice.dtype, choice.special_tokens) == ("some/model", "float32", False)
     assert (again, asked, output) == (dataset, request_, tmp_path / "out")
 

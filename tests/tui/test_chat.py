@@ -275,3 +275,14 @@ async def test_a_turn_that_is_longer_than_its_line_stands_below_as_a_whole(
         assert all(word in b.screen for word in words[:24])
         assert any(line.endswith("…") for line in b.lines() if line.startswith("  word")) == cut
         assert "explained is the first of the answer" in b.screen
+
+
+async def test_a_long_chat_is_seen_from_its_beginning_where_its_role_stands() -> None:
+    long = Chat((Message("system", "Be brief"), Message("user", "Why is it so " * 30)))
+    app = InterpBoardApp(chat=chat_json(long), engine_factory=FakeEngine)
+    async with app.run_test(size=(60, 20)) as pilot:
+        b = Board(app, pilot)
+        await wait_until_idle(app)
+        assert "› system, user: Why is it so" in b.screen
+        await b.press("z", "z")
+        assert "› system, user: Why is it so" in b.screen

@@ -170,9 +170,13 @@ async def test_a_finished_sweep_is_not_begun_again_and_says_why(
         assert not process.words
     part = min((out / "rows").glob("part-*.parquet"))
     part.unlink()  # as after a lost node
+    place = out / "manifest.json"
+    asked = msgspec.json.decode(place.read_bytes()) | {"level": 0.8}
+    place.write_bytes(msgspec.json.encode(asked))
     async with opened(out) as b:
         await b.press("r")
         assert process.words[0] == "sweep"
+        assert process.words[process.words.index("--level") + 1] == "0.8"
 
 
 async def test_stop_is_offered_only_while_a_sweep_runs(tmp_path: Path, process: Process) -> None:

@@ -111,7 +111,7 @@ class SweepRuns:
         if whole:
             self._tell("Nothing is left to compute: every row of this sweep is done.")
         else:
-            self._begin(dataset, manifest.request, manifest.model, path)
+            self._begin(dataset, manifest.request, manifest.model, path, manifest.level)
 
     def stop(self) -> None:
         """Stop the sweep that is watched; what is computed is kept."""
@@ -213,7 +213,9 @@ class SweepRuns:
 
     # -- the process ------------------------------------------------------------------------------
 
-    def _begin(self, dataset: Any, request: Any, model: Any, out: Path) -> None:
+    def _begin(
+        self, dataset: Any, request: Any, model: Any, out: Path, level: float = 0.95
+    ) -> None:
         from interpboard.sweeps.command_words import sweep_words
         from interpboard.sweeps.standing import read_standing
 
@@ -223,7 +225,8 @@ class SweepRuns:
             return
         said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         try:
-            self._begun[out] = (self._spawn(sweep_words(dataset, request, model, out), said), said)
+            words = sweep_words(dataset, request, model, out, level)
+            self._begun[out] = (self._spawn(words, said), said)
         except InterpBoardError as error:
             self._tell(str(error), "error")
             return
@@ -254,9 +257,8 @@ class SweepRuns:
             mine = self._begun.get(path)
             code = mine[0].poll() if mine is not None else None
             runs = standing is not None and standing.runs
-            if (
-                mine is not None and code is None and not runs
-            ):  # it opens the model, or is about to end
+            # It opens the model, or is about to end.
+            if mine is not None and code is None and not runs:
                 runs, standing = True, None
             if standing is not None and runs:
                 self._say(f"sweep {standing_words(standing)}")

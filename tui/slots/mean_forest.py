@@ -182,6 +182,8 @@ class MeanForest(CursorView):
         if not whole or of_two_groups(result):
             return text
         low, high = self._interval(place)
+        if low != low or high != high:  # of one row
+            return text
         return f"{text} [{words.signed(low)}, {words.signed(high)}]"
 
     def _interval(self, place: int) -> tuple[float, float]:

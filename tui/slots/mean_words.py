@@ -11,6 +11,7 @@ from interpboard.display import visible
 from interpboard.results.arrays import names_of
 from interpboard.results.intervals import (
     SURE,
+    TOO_FEW,
     UNSURE,
     of_two_groups,
     unsure_entries,
@@ -76,10 +77,15 @@ def mean_readout(result: Result, place: int, ink: Ink) -> Text:
         text.append(told, ink("warning"))
     else:
         low, high = (_number(result, name, place) for name in ("low", "high"))
-        text.append(f" [{words.signed(low)}, {words.signed(high)}]", ink("text"))
-        if unsure_entries(result).reshape(-1)[place]:
-            text.append(f"  contains {result.neutral:g}", ink("warning"))
-    text.append(f"  se {words.unsigned(_number(result, 'se', place))}", ink("muted"))
+        if low != low or high != high:
+            text.append(f"  {TOO_FEW}", ink("warning"))
+        else:
+            text.append(f" [{words.signed(low)}, {words.signed(high)}]", ink("text"))
+            if unsure_entries(result).reshape(-1)[place]:
+                text.append(f"  contains {result.neutral:g}", ink("warning"))
+    error = _number(result, "se", place)
+    if error == error:
+        text.append(f"  se {words.unsigned(error)}", ink("muted"))
     for name, said in (("same_sign", "{} of rows on its side"), ("n", "{} rows")):
         if name in result.extra:
             number = _number(result, name, place)

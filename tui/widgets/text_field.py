@@ -66,7 +66,13 @@ class TextField(MeasuredInput):
         return max(0, bisect_right(places, cell, key=self.cell_at) - 1)
 
     def first_cell(self) -> int:
-        """Move what is in sight so that the cursor is; no room is left behind the text's end."""
+        """Move what is in sight so that the cursor is; no room is left behind the text's end.
+
+        One that nobody can write in has no cursor, and is seen from its beginning.
+        """
+        if not self.can_focus:
+            self.left = 0
+            return 0
         width = max(1, self.scrollable_content_region.width)
         cursor = self.cell_at(self.cursor_position)
         last = self.cell_at(len(self.value)) + 1 - width

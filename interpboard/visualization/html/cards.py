@@ -226,8 +226,11 @@ def _error_bar(own: EntryInterval, neutral: float, least: float, most: float) ->
         share = 0.5 if most == least else (value - least) / (most - least)
         return f"{2 + 96 * share:.1f}" if np.isfinite(share) else ""
 
+    known = np.isfinite([own.low, own.high]).all()
     return {
-        "words": f"[{number(own.low, signed=True)}, {number(own.high, signed=True)}]",
+        "words": f"[{number(own.low, signed=True)}, {number(own.high, signed=True)}]"
+        if known
+        else "",
         "low": place(own.low),
         "high": place(own.high),
         "mean": place(own.entry.value),
