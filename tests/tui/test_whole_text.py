@@ -134,6 +134,7 @@ async def test_space_explains_the_token_and_again_the_end(board: Boards) -> None
         assert len(asked(b)) == 2  # of this question, and it stays
         await b.press("space")
         assert (b.app.state.question.position, b.app.state.question.target) == (-1, None)
+        assert b.messages[-1] == "Explained: what follows the last token."
         await b.press("0", "space")
         assert b.messages[-1] == "The has no loss: nothing stands before it."
         assert b.app.state.question.position == -1

@@ -33,8 +33,9 @@ def ask_token(controllers: Controllers, question: Question) -> None:
     if question.text != controllers.state.question.text:
         controllers.app.prompt.show(question.text, question.kind)
     controllers.session.set_question(question)
-    if question.target is not None:
-        controllers.tell(f"Explained: why {visible_token(question.target)}.")
+    asked = question.target
+    why = "what follows the last token" if asked is None else f"why {visible_token(asked)}"
+    controllers.tell(f"Explained: {why}.")
 
 
 def next_method(controllers: Controllers) -> None:
