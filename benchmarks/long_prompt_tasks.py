@@ -49,6 +49,7 @@ OWN: dict[str, dict[str, Any]] = {
     "what_if, held": {
         "interventions": "2.5=zero; 1.mlp=mean; 3.resid@4=patch; 5.3=mean", "patch from": True
     },
+    "edited_continuation": {"interventions": "2.5=zero; 1.mlp=mean", "new_tokens": 4},
     "edited_direct_attribution": {"interventions": "2.5=zero; 1.mlp=mean"},
     "continuation_attribution": {"new_tokens": 2},
     "continuation_attribution, lrp": {"new_tokens": 2, "method": "lrp"},

@@ -94,6 +94,26 @@ def test_what_is_too_large_for_a_pass_is_refused_before_any(
     assert seen[0] == 0
 
 
+def test_a_comparison_asks_for_the_room_of_each_methods_own_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = [1 << 26]
+    monkeypatch.setattr(memory, "_free", lambda _device: room[0])
+    text = "The city is on the river"
+
+    def refused(name: str, **params: Any) -> str | None:
+        try:
+            analyze(tiny_lm(), text, (name,), params={name: params})
+        except Unaffordable as error:
+            return error.message
+        return None
+
+    while not (alone := refused("smoothgrad")):
+        room[0] = room[0] * 9 // 10
+    assert not refused("smoothgrad", samples=1)
+    assert refused("compare_attributions", methods=["smoothgrad"]) == f"smoothgrad: {alone}"
+
+
 def _needed(name: str) -> dict[str, str]:
     return {"corrupted": "The river is"} if name in PATCHED else {}
 

@@ -20,6 +20,7 @@ from interpboard.attribution.smoothgrad import smoothgrad
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.errors import BadParameter, Unaffordable, Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.registry import find_analysis
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
 from interpboard.runs.agreement import rank_agreement
 from interpboard.runs.analysis import Computed, analysis, refuse_without_room
@@ -47,7 +48,7 @@ def _refuse_what_has_no_room(
     for name in params.get("methods") or COMPARED_METHODS:
         if name in COMPARED_METHODS:
             try:
-                refuse_without_room(name, lm, prompt, {})
+                refuse_without_room(name, lm, prompt, find_analysis(name).parse({}))
             except Unaffordable as error:
                 remedy = f"{error.remedy.removesuffix('.')}, or leave {name} out (methods)."
                 raise Unaffordable(f"{name}: {error.message}", remedy) from error

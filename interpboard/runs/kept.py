@@ -20,6 +20,7 @@ from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import count_not_finite, losses_in
 
 _T = TypeVar("_T")
+_LOOKED_AT = 1 << 20  # numbers of a tensor at a time
 
 
 class ShareComputed(Cancelled):
@@ -143,7 +144,7 @@ class KeptCells:
 def checksum(values: torch.Tensor) -> int:
     """A number for the values of a tensor, which is looked at in parts: as bytes it would be there thrice."""
     found = 0
-    for part in values.detach().reshape(-1).split(1 << 20):
+    for part in values.detach().reshape(-1).split(_LOOKED_AT):
         found = zlib.crc32(part.double().cpu().contiguous().numpy(), found)
     return found
 

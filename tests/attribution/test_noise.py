@@ -13,7 +13,9 @@ from interpboard.attribution.noisy_inputs import noisy_inputs
 from interpboard.attribution.saliency import saliency
 from interpboard.attribution.smoothgrad import smoothgrad
 from interpboard.errors import BadParameter, Unsupported
+from interpboard.runs import steps
 from interpboard.runs.gradients.embeddings import metric_and_gradient, prompt_embeddings
+from tests.alive import Alive
 from tests.lm import case, fingerprint
 
 BOTH = pytest.mark.parametrize("family", ["gpt2", "llama"])
@@ -73,6 +75,25 @@ def test_noise_follows_its_seed_and_its_scale() -> None:
     assert float((one - prompt_embeddings(lm, prompt)).std()) == pytest.approx(
         0.5 * deviation, rel=0.02
     )
+
+
+def test_a_noisy_copy_more_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm, prompt, metric = case("gpt2")
+    monkeypatch.setitem(steps.TOKENS_BACK, "cpu", 1)  # a row a pass
+    copy, more = len(prompt.token_ids) * lm.anatomy.d_model * 4, 16
+    for of, options in (("integrated_gradients", {"n_steps": 1}), ("saliency", {})):
+        most = []
+        for samples in (2, 2 + more):
+            seen: list[int] = []
+            with Alive() as alive:
+                handle = lm.anatomy.layers[-1].register_forward_hook(
+                    lambda *_, alive=alive, seen=seen: seen.append(alive.now())
+                )
+                noise_tunnel(lm, prompt, metric, of=of, samples=samples, **options)
+                handle.remove()
+            most.append(max(seen))
+        # What a sample adds besides are its scores, one number a token.
+        assert more * copy <= most[1] - most[0] <= 1.2 * more * copy
 
 
 def test_bad_options_are_refused_and_nothing_is_left() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
+import torch
 
 from interpboard.analyze import BegunAnalysis, begin
 from interpboard.errors import Cancelled
@@ -23,8 +26,10 @@ from interpboard.results import (
     pack,
     unpack,
 )
-from interpboard.runs.kept import KeptCells
+from interpboard.runs import kept
+from interpboard.runs.kept import KeptCells, checksum
 from interpboard.runs.watch import Watch
+from tests.alive import Alive
 from tests.lm import TEXT, tiny_lm
 from tests.mixtures import mixture
 
@@ -204,3 +209,19 @@ def test_a_partial_result_says_that_it_is_one_in_every_form(name: str, small_ste
         gone_on = Stopper(begun(name), cells)
         assert gone_on.before == first.computed
         same(job.run(gone_on.watch), begun(name).run(Watch()))
+
+
+def test_a_checksum_is_of_all_values_and_holds_few_of_them_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = torch.randn(100, 1000, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(kept, "_LOOKED_AT", 999)
+    for each in (values, values.T, values[:1].expand(100, 1000)):
+        assert checksum(each) == zlib.crc32(each.double().contiguous().numpy().tobytes())
+    tracemalloc.start()
+    with Alive() as alive:
+        checksum(values)
+    bytes_held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert alive.most < 8 * 999 * 4
+    assert bytes_held < values.nbytes

@@ -23,6 +23,7 @@ from interpboard.circuits.neurons.corpora import corpus_files, corpus_fingerprin
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room_for_tokens
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import residual_to_logits, run_body
 from interpboard.results import LabelledArray, PromptInfo
@@ -30,10 +31,15 @@ from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import text_prefix
+from interpboard.runs.steps import bytes_of_a_layer, fullest_device
+from interpboard.runs.strip_places import source_layers
 from interpboard.runs.watch import SILENT, Postponed, Watch
 
 SAVED_EVERY = 25  # steps
 _LOGITS_A_STEP = {"cpu": 1 << 23, "cuda": 1 << 26, "mps": 1 << 25}
+_LOGITS_THERE = 8  # tensors of the logits of a step, forwards and back
+# Tensors as large as the translators: they, their gradients, two moments, and what Adam makes meanwhile.
+_TRANSLATORS_THERE, _OF_OTHERS = {"cpu": 4}, 6
 TrainingBatch = torch.Tensor | list[PromptInfo]
 """Windows [row, pos] of a text; of an encoder–decoder pairs of source and target."""
 
@@ -67,11 +73,12 @@ def tune_lens(
     the same weights, tokenizer and text only. A lens that was finished in ``out`` is replaced by the new one.
 
     Raises ``BadParameter`` for a file that is no text or too short, and for an ``out`` that cannot be
-    written or holds an unfinished training with other settings or of something else; ``Cancelled``;
-    ``Unsupported`` without a verified head.
+    written or holds an unfinished training with other settings or of something else; ``Unaffordable`` where
+    a step has no room; ``Cancelled``; ``Unsupported`` without a verified head.
     """
     lm.verified.require_lens()
     _check(lm, settings)
+    require_room_for_training(lm, settings.batch * settings.length)
     text, out = Path(text), Path(out)
     files = tuple(
         (file, size)
@@ -81,7 +88,8 @@ def tune_lens(
     prepare_folder(out)
     start = Translators.identity(lm)
     weight, bias = (part.requires_grad_() for part in (start.weight, start.bias))
-    adam = torch.optim.Adam([weight, bias], lr=settings.rate)
+    # In one kernel on a CPU: else each step has two more tensors as large as the translators.
+    adam = torch.optim.Adam([weight, bias], lr=settings.rate, fused=lm.device.type == "cpu" or None)
     origin = Origin.of(lm.info, corpus_fingerprint(files, watch))
     about = {**asdict(settings), "dtype": lm.info.dtype, "text": str(text.resolve())}
     begun = BegunTraining(out / STATE, about, origin, (weight, bias), adam)
@@ -116,6 +124,35 @@ def tune_lens(
     return found
 
 
+def bytes_of_a_training_step(lm: LanguageModel, tokens: int) -> int:
+    """Bytes that a step on so many ``tokens`` takes: translators in float32, their gradients and Adam's two
+    moments; the streams of all layers, and logits of as many positions as are read at once."""
+    anatomy = lm.anatomy
+    item = anatomy.embedding.weight.element_size()  # type: ignore[operator]
+    n_layers = anatomy.n_layers - source_layers(lm)
+    translators = 4 * n_layers * (anatomy.d_model + 1) * anatomy.d_model
+    streams = tokens * (n_layers + 1) * anatomy.d_model * item
+    logits = _LOGITS_THERE * 4 * min(tokens, _positions_a_step(lm)) * anatomy.n_logits
+    held = _TRANSLATORS_THERE.get(lm.device.type, _OF_OTHERS) * translators
+    # While the streams are recorded no gradients are there, and behind them those of one layer twice.
+    meanwhile = max(logits + translators // n_layers, bytes_of_a_layer(lm, tokens) - translators)
+    return held + streams + meanwhile
+
+
+def require_room_for_training(lm: LanguageModel, tokens: int) -> None:
+    """Raise ``Unaffordable`` where a step on so many ``tokens`` has no room, with how many have."""
+    require_room_for_tokens(
+        fullest_device(lm), lambda n: bytes_of_a_training_step(lm, n), tokens,
+        f"A training step on {tokens:,} tokens", "use a device with more memory",
+        prompts="a step (batch × length)",
+    )  # fmt: skip
+
+
+def _positions_a_step(lm: LanguageModel) -> int:
+    most = _LOGITS_A_STEP.get(lm.device.type, _LOGITS_A_STEP["cpu"])
+    return max(1, most // lm.anatomy.n_logits)
+
+
 def _gradients(
     lm: LanguageModel, translators: Translators, batch: TrainingBatch, watch: Watch
 ) -> torch.Tensor:
@@ -132,9 +169,7 @@ def _gradients(
     for part in learned:
         part.grad = torch.zeros_like(part)
     tokens = len(streams[-1])
-    a_step = max(
-        1, _LOGITS_A_STEP.get(lm.device.type, _LOGITS_A_STEP["cpu"]) // lm.anatomy.n_logits
-    )
+    a_step = _positions_a_step(lm)
     losses = [torch.zeros((), device=lm.device) for _ in streams[:-1]]
     for start in range(0, tokens, a_step):
         here = slice(start, start + a_step)
@@ -158,8 +193,9 @@ def _gradients(
 
 
 def _slopes(translators: Translators) -> list[torch.Tensor]:
+    """A layer at a time: what they are looked at with is as large as they."""
     parts = (translators.weight, translators.bias)
-    return [part.grad for part in parts if part.grad is not None]
+    return [slope for part in parts if part.grad is not None for slope in part.grad]
 
 
 def _streams(lm: LanguageModel, ids: torch.Tensor) -> list[torch.Tensor]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from interpboard.circuits.lens.logit import lens_axis
-from interpboard.circuits.lens.training import TrainingSettings, tune_lens
+from interpboard.circuits.lens.training import (
+    TrainingSettings,
+    require_room_for_training,
+    tune_lens,
+)
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo
@@ -16,7 +22,11 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
 
 
-@analysis("tune_lens", path="autograd")
+def _refuse_without_room(lm: LanguageModel, _prompt: PromptInfo, params: Mapping[str, Any]) -> None:
+    require_room_for_training(lm, params["batch"] * params["length"])
+
+
+@analysis("tune_lens", path="autograd", refuses=_refuse_without_room)
 def lens_training(
     lm: LanguageModel,
     prompt: PromptInfo,
