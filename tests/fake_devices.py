@@ -7,6 +7,7 @@ numbers are the CPU's, so that what is computed can be held against the same mod
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ FIRST, SECOND = torch.device("pretend:0"), torch.device("pretend:1")
 _CPU = torch.device("cpu")
 _COPY = torch.ops.aten._to_copy.default
 _COPY_INTO = torch.ops.aten.copy_.default
+_KNOWS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim")
 _INDEXED = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
 
 
@@ -92,6 +94,10 @@ class Moves(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.counted: Counter[tuple[str, str]] = Counter()
+        self.unannounced: Counter[str] = Counter()  # from the CPU, not by ``crossing``; by where to
+        self.waits: Counter[str] = (
+            Counter()
+        )  # other than moves: what makes a host wait for a device
 
     @property
     def across(self) -> int:
@@ -108,6 +114,7 @@ def _run(func: Any, args: Any, kwargs: Any, moves: Moves | None) -> Any:
     flat, _ = tree_flatten((args, kwargs))
     tensors = [each for each in flat if isinstance(each, torch.Tensor)]
     wanted = kwargs.get("device")
+    _count_waits(moves, func, args, tensors)
     if func is _COPY_INTO:
         _count(moves, args[1].device, args[0].device)
         place = args[0].device
@@ -138,6 +145,33 @@ def _run(func: Any, args: Any, kwargs: Any, moves: Moves | None) -> Any:
 def _count(moves: Moves | None, begin: torch.device, end: torch.device) -> None:
     if begin != end and moves is not None:
         moves.counted[str(begin), str(end)] += 1
+        if begin == _CPU and not _in_crossing():
+            moves.unannounced[str(end)] += 1
+
+
+def _count_waits(moves: Moves | None, func: Any, args: Any, tensors: list[torch.Tensor]) -> None:
+    """What has to know a number, or how many there are; and an index that is sent as it is used."""
+    name = func._schema.name.partition("::")[2]
+    if moves is None or all(each.device == _CPU for each in tensors):
+        return
+    if name in _KNOWS:
+        moves.waits[name] += 1
+    if name in _INDEXED:
+        for index in args[1]:
+            if index is not None and index.dtype == torch.bool:
+                moves.waits["a mask as index"] += 1
+            elif index is not None:
+                _count(moves, index.device, args[0].device)
+
+
+def _in_crossing() -> bool:
+    """Whether it is ``interpboard.models.crossing`` that moves."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_globals.get("__name__") == "interpboard.models.crossing":
+            return True
+    return False
 
 
 def _common(func: Any, tensors: list[torch.Tensor]) -> torch.device:

@@ -19,10 +19,10 @@ from interpboard.interventions.resolve import edits_of, warnings_of
 from interpboard.models.adapters import without_adapters
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.unembedding import forward_logits
-from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
+from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
-from interpboard.runs.labels import logit_name, probabilities
+from interpboard.runs.labels import logit_names, probabilities
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import CLEAN, Run, record
@@ -162,7 +162,7 @@ def _top(lm: LanguageModel, logits: torch.Tensor, top_k: int) -> dict[str, Label
     top = probs.topk(min(top_k, logits.shape[-1]))
     ids = top.indices.cpu().numpy()
     axes = (RUN_AXIS, Axis("rank", tuple(str(i + 1) for i in range(ids.shape[1]))))
-    names = text_array([logit_name(lm, int(i)) for i in ids.flat]).reshape(ids.shape)
+    names = logit_names(lm, ids)
     return {
         "top_ids": LabelledArray(axes, ids),
         "top_tokens": LabelledArray(axes, names),

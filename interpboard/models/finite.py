@@ -20,6 +20,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.crossing import HOST
 
 
 class Tally:
@@ -64,17 +65,21 @@ class Tally:
 
     def finite(self) -> torch.Tensor:
         """[row], true or false, on the CPU."""
+        return self.finite_on(HOST)
+
+    def finite_on(self, device: torch.device) -> torch.Tensor:
+        """[row], true or false, on ``device``: where that is no CPU, nobody waits for it here."""
         alike: dict[tuple[torch.device, int, torch.dtype], list[torch.Tensor]] = {}
         for _, lengths in self._heard:
             alike.setdefault((lengths.device, len(lengths), lengths.dtype), []).append(lengths)
         by_device: dict[torch.device, torch.Tensor] = {}  # read once each
-        for (device, rows, _), several in alike.items():
-            if device not in by_device:
-                by_device[device] = torch.ones(self.rows, dtype=torch.bool, device=device)
-            by_device[device][:rows] &= torch.stack(several).isfinite().all(0)
-        fine = torch.ones(self.rows, dtype=torch.bool)
+        for (there, rows, _), several in alike.items():
+            if there not in by_device:
+                by_device[there] = torch.ones(self.rows, dtype=torch.bool, device=there)
+            by_device[there][:rows] &= torch.stack(several).isfinite().all(0)
+        fine = torch.ones(self.rows, dtype=torch.bool, device=device)
         for of_device in by_device.values():
-            fine &= of_device.cpu()
+            fine &= of_device.to(device)
         return fine
 
     def where(self) -> str:

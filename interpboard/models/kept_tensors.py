@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from interpboard.models.crossing import sent
+
 HOST = "cpu"
 NO_LIMIT = sys.maxsize
 
@@ -23,7 +25,7 @@ class Kept:
         there = self.tensor.device
         parts = index if isinstance(index, tuple) else (index,)
         moved = tuple(p.to(there) if isinstance(p, torch.Tensor) else p for p in parts)
-        return self.tensor[moved].to(self.device)
+        return sent(self.tensor[moved], self.device)
 
     @property
     def shape(self) -> torch.Size:

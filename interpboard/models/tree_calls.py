@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from interpboard.models.calls import ALIBI, CACHES, LayerCall, hidden_of
+from interpboard.models.crossing import sent
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import EnoughSeen, KeysValues, Prefix, StoppingCache
 
@@ -103,11 +104,11 @@ def called_at(
     """
     nodes, attending = call.hidden.shape[1], len(made[0])
     mask: torch.Tensor = call.arguments[_MASK]
-    ends = ends.to(mask.device)
+    ends = sent(ends, mask.device)
     at_nodes = mask[..., ends, :]
     own = torch.eye(len(ends), dtype=torch.bool, device=mask.device)
     itself = torch.zeros(len(ends), nodes, dtype=torch.bool, device=mask.device)
-    itself[range(len(ends)), ends] = True
+    itself[torch.arange(len(ends), device=mask.device), ends] = True
     at_own = mask[..., ends, ends][..., None].expand(*mask.shape[:2], len(ends), len(ends))
     parts = [
         at_nodes.masked_fill(itself, _closed(mask)),

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from interpboard.models.calls import LayerCall, first_layer_input
+from interpboard.models.crossing import sent
 from interpboard.models.faster_parts import faster_head
 from interpboard.models.finite import Tally
 from interpboard.models.fused_gelu import faster_passes
@@ -82,14 +83,13 @@ class Batch:
             else:
                 end = self._replayed(metric.info.position, watch)
                 found = _metric_of_residual(self.run, end, metric)
-        return found.masked_fill(~self.tally.finite().to(found.device), torch.nan)
+        return found.masked_fill(~self.tally.finite_on(found.device), torch.nan)
 
     def _replayed(self, position: int, watch: Watch) -> torch.Tensor:
         """The last residual stream [row, d_model] at ``position`` of the prompt."""
         n_layers = self.run.lm.anatomy.n_layers
         starts = [max(0, joins_at(self.run, row)) for row in self.rows]
-        if starts[0] < n_layers:
-            self._expect(starts, position)
+        self._expect(starts, position)
         hidden: torch.Tensor | None = None
         for layer in range(starts[0], n_layers):
             joining = [row for row, start in enumerate(starts) if start == layer]
@@ -103,7 +103,7 @@ class Batch:
             else:
                 hidden = self._layer(layer, hidden, joining, position)
             self.tally.hear(f"layer {layer}", hidden)
-        late = [row for row, start in enumerate(starts) if start == n_layers]
+        late = self._late(starts)
         final = [] if hidden is None else [hidden[:, position - self.stop]]
         if late:
             final.append(self._edited_end(late)[:, position - self.first])
@@ -184,7 +184,18 @@ class Batch:
                 if edits:
                     dimensions = dimensions_at(site) or 0
                     self.indices.expect(device, edits, dimensions, self.first, length)
+        end, late = self.run.resid_final, self._late(starts)
+        if late and end.device.type != "cpu":
+            self.indices.expect(end.device, self._at_end(late), end.dim(), self.first, length)
         self.indices.send()
+
+    def _late(self, starts: list[int]) -> list[int]:
+        """The rows that are edited behind the last layer alone."""
+        behind = self.run.lm.anatomy.n_layers
+        return [row for row, start in enumerate(starts) if start == behind]
+
+    def _at_end(self, rows: list[int]) -> list[tuple[int, Edit]]:
+        return [(i, edit) for i, row in enumerate(rows) for edit in self.rows[row]]
 
     def _called(self, call: LayerCall, hidden: torch.Tensor, attending: int | None) -> torch.Tensor:
         base = self._bases(range(len(hidden)), call.device)
@@ -193,7 +204,7 @@ class Batch:
     def _bases(self, rows: Sequence[int], device: torch.device) -> torch.Tensor:
         """The recorded rows that ``rows``, which follow each other, start from; moved once a device."""
         if device not in self._base_on:
-            self._base_on[device] = torch.tensor(self.base, device=device)
+            self._base_on[device] = sent(torch.tensor(self.base), device)
         return self._base_on[device][rows[0] : rows[-1] + 1]
 
     def _attended(self, layer: int, there: _AtLayer) -> torch.Tensor:
@@ -235,9 +246,7 @@ class Batch:
         """The recorded output of the last layer with the edits of ``rows`` made."""
         final = self.run.resid_final
         stream = final[self._bases(rows, final.device), self.first : self.stop]
-        return apply_edits(
-            stream, [(i, e) for i, row in enumerate(rows) for e in self.rows[row]], self.first
-        )
+        return apply_edits(stream, self._at_end(rows), self.first, self.indices)
 
 
 class LastLayer(Batch):

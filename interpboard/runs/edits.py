@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 
 import torch
 
+from interpboard.models.crossing import sent, taken
+
 EditKind = Literal["zero", "patch", "add", "block"]
 
 
@@ -156,7 +158,7 @@ def block_keys(
 def sent_places(device: torch.device, places: Sequence[HiddenPlaces]) -> list[Indices]:
     """``places`` there, by one transfer: each would make the host wait for the device."""
     flat = torch.tensor([n for at, hides in places for n in (*at, *hides)], dtype=torch.long)
-    parts = iter(flat.to(device).split([len(part) for place in places for part in place]))
+    parts = iter(sent(flat, device).split([len(part) for place in places for part in place]))
     return [(next(parts), next(parts)) for _ in places]
 
 
@@ -199,9 +201,9 @@ def _placed(dimensions: int, length: int, row: int, edit: Edit, first: int) -> _
     dims = dimensions - 1 - (edit.head is not None) - (edit.neuron is not None)
     value = edit.value
     if edit.by_position:
-        value = value[[position for position in everywhere if first <= position < stop]]
+        value = taken(value, [position for position in everywhere if first <= position < stop])
     elif value.dim() == dims and value.shape[0] > 1 and len(which) < value.shape[0]:
-        value = value[which]
+        value = taken(value, which)
     return _Placed(row, where, edit, value.reshape((1,) * (dims - value.dim()) + value.shape))
 
 
@@ -247,12 +249,13 @@ def _make(edited: torch.Tensor, group: EditGroup, numbers: torch.Tensor | None) 
     """The edits of ``group`` made in ``edited``; ``numbers``: its indices, if they are there already."""
     if numbers is None:
         # One transfer: each would make the host wait for the device.
-        numbers = torch.tensor(group.indices).to(edited.device)
+        numbers = sent(torch.tensor(group.indices), edited.device)
     some = group.placed
     row, *parts = numbers[: group.before, :, None]
     place = (row, numbers[group.before :].T, *parts)
     if some[0].value is None:
         edited[place] = 0
         return
-    value = torch.stack([one.value for one in some if one.value is not None]).to(edited)
+    value = torch.stack([one.value for one in some if one.value is not None])
+    value = sent(value.to(edited.dtype), edited.device)
     edited[place] = value if some[0].edit.kind == "patch" else edited[place] + value

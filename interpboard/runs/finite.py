@@ -6,7 +6,7 @@ Of many edited runs each that is not finite is NaN, and is counted for the one w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -49,18 +49,45 @@ def require(tally: Tally, lm: LanguageModel, about: str) -> None:
 
 
 def require_finite(lm: LanguageModel, about: str, *numbers: torch.Tensor) -> None:
-    """Raise ``NotFinite`` unless all ``numbers`` are finite."""
-    if not all(bool(each.isfinite().all()) for each in numbers):
+    """Raise ``NotFinite`` unless all ``numbers`` are finite. One look, however many they are."""
+    if numbers and not bool(_all_true([each.isfinite().all() for each in numbers])):
         raise not_finite_error(lm, about)
+
+
+def require_passes(
+    tally: Tally,
+    lm: LanguageModel,
+    about: str,
+    values: torch.Tensor,
+    gradient: torch.Tensor | None = None,
+) -> None:
+    """Raise ``NotFinite`` unless a forward and its backward pass were: what ``tally`` heard, the ``values``
+    and, if given, their ``gradient``. One look behind both: one between them would make a device stand
+    still."""
+    gradients = () if gradient is None else (gradient,)
+    heard = tally.finite_on(values.device).all()
+    if bool(_all_true([heard, *(each.isfinite().all() for each in (values, *gradients))])):
+        return
+    require(tally, lm, about)
+    require_finite(lm, about, values)
+    require_finite(lm, f"The gradient in {about[0].lower()}{about[1:]}", *gradients)
+
+
+def _all_true(flags: Sequence[torch.Tensor]) -> torch.Tensor:
+    """[]: whether all ``flags`` [] are true, where the first of them is."""
+    return torch.stack([flag.to(flags[0].device) for flag in flags]).all()
 
 
 def require_logits(lm: LanguageModel, about: str, logits: torch.Tensor) -> None:
     """Raise ``NotFinite`` unless ``logits`` [row, d_vocab] are, but for what the model itself masks."""
-    # NaN is both the least and the most; looking for those two is many times as quick as at each.
-    if not bool(torch.stack(logits.aminmax()).isfinite().all()) and not bool(
-        finite_logits(logits, lm.masked_tokens).all()
-    ):
+    if not bool(surely_finite(logits)) and not bool(finite_logits(logits, lm.masked_tokens).all()):
         raise not_finite_error(lm, about, "the logits")
+
+
+def surely_finite(logits: torch.Tensor) -> torch.Tensor:
+    """[]: true where all are finite; if false, what is not may be what the model masks."""
+    # NaN is both the least and the most; looking for those two is many times as quick as at each.
+    return torch.stack(logits.aminmax()).isfinite().all()
 
 
 def not_finite_error(lm: LanguageModel, about: str, where: str = "") -> NotFinite:

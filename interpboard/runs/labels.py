@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+import numpy as np
 import torch
 
 from interpboard.display import visible
@@ -15,9 +16,10 @@ from interpboard.errors import BadParameter, BadPosition, BadPrompt, BadTarget, 
 from interpboard.models.label_head import LabelHead
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.metric_names import COSINE
-from interpboard.results import MetricRequest, PromptInfo, TokenRef
+from interpboard.results import MetricRequest, PromptInfo, TokenRef, text_array
 from interpboard.runs.prompt import resolve_position, token_text
 from interpboard.runs.references import named_id, plain_text, resolve_token
+from interpboard.runs.token_texts import token_texts
 
 _MOST_LISTED = 12
 NO_TOKEN = -1  # the id of a target that is a text
@@ -32,6 +34,14 @@ def logit_name(lm: LanguageModel, number: int) -> str:
     """The text of the token, or the name of the label, whose logit is ``number``."""
     head = label_head(lm)
     return token_text(lm.tokenizer, number) if head is None else head.labels[number]
+
+
+def logit_names(lm: LanguageModel, numbers: np.ndarray) -> np.ndarray:
+    """``logit_name`` of each of ``numbers``, in their shape; of one that comes often it is asked once."""
+    distinct, places = np.unique(numbers, return_inverse=True)
+    head, asked = label_head(lm), distinct.tolist()
+    texts = token_texts(lm.tokenizer, asked) if head is None else [head.labels[i] for i in asked]
+    return text_array(texts)[places.reshape(numbers.shape)]
 
 
 def resolve_target(lm: LanguageModel, text: str, role: str = "target") -> TokenRef:

@@ -104,15 +104,23 @@ class Metric:
     def _size(self, clean: float, other: float) -> float:
         """How large the numbers are whose rounding the metric has."""
         largest = max(abs(clean), abs(other))
-        name, logits = self.info.name, self.clean_logits.double()
+        name = self.info.name
         if name == "rank":
             return 0.0  # it is counted
         if self.other is not None:
             return 1.0
-        of_target = float(logits[list(self.tokens or (self.target_id,))].abs().max())
+        of_target = self._largest_logit
         if name == "prob":  # its error is that of the logit times the probability
             return largest * (1 + of_target)
         return 1 + largest if name == "kl" else 1 + max(largest, of_target)
+
+    @cached_property
+    def _largest_logit(self) -> float:
+        """Of those of the clean run that it reads; looked at once, since each look waits for the device."""
+        tokens = self.tokens or (self.target_id,)
+        return float(
+            torch.stack([self.clean_logits[token] for token in tokens]).double().abs().max()
+        )
 
     @property
     def differentiable(self) -> bool:
@@ -141,7 +149,8 @@ class Metric:
 
     def _of(self, logits: torch.Tensor) -> torch.Tensor:
         if self.tokens is not None:
-            return self.of_tokens(logits[:, list(self.tokens)])
+            # A list as index would be sent to the device, and the host would wait for it.
+            return self.of_tokens(torch.stack([logits[:, token] for token in self.tokens], -1))
         logits = at_least_float32(logits)
         if self.other is not None:
             return cosine_similarity(logits, self.other.to(logits)[None], dim=-1)

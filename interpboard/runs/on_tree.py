@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from interpboard.models.calls import LayerCall
+from interpboard.models.crossing import back, sent
 from interpboard.models.fused_gelu import faster_passes
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
@@ -150,8 +151,8 @@ def _evaluated(
         batch = _TreeBatch(tree, [counterfactuals[i] for i in chosen])
         ended = batch.ended(watch)
         values = _of_metrics(lm, ended, metrics)
-        values[:, ~batch.tally.finite().numpy()] = np.nan
-        found[:, chosen] = values
+        values = values.masked_fill(~batch.tally.finite_on(values.device), torch.nan)
+        found[:, chosen] = back(values)[0].numpy()
     return found
 
 
@@ -189,7 +190,7 @@ class _TreeBatch(Batch):
         # Before any edit is made in the layer: all of them lie behind its attention.
         self._made = keys_and_values_of(call, hidden[:attending]) if attending else None
         self.only_ends = True
-        ends = self.ends.to(hidden.device)
+        ends = sent(self.ends, hidden.device)
         return self._layer(len(self.run.calls) - 1, hidden[:, ends], joining, 0)
 
     def _called(self, call: LayerCall, hidden: torch.Tensor, attending: int | None) -> torch.Tensor:
@@ -199,11 +200,11 @@ class _TreeBatch(Batch):
 
     def _kept_heads(self, z: Kept, rows: list[int]) -> torch.Tensor:
         kept = super()._kept_heads(z, rows)
-        return kept[:, self.ends.to(kept.device)] if self.only_ends else kept
+        return kept[:, sent(self.ends, kept.device)] if self.only_ends else kept
 
 
-def _of_metrics(lm: LanguageModel, ended: torch.Tensor, metrics: Sequence[Metric]) -> np.ndarray:
-    """[metric, row] of the last streams ``ended`` [row, metric, d_model]."""
+def _of_metrics(lm: LanguageModel, ended: torch.Tensor, metrics: Sequence[Metric]) -> torch.Tensor:
+    """[metric, row], in float64, of the last streams ``ended`` [row, metric, d_model]."""
     asked = [metric.tokens for metric in metrics]
     alike = len({len(tokens or ()) for tokens in asked}) == 1
     if lm.verified.some_logits and alike and asked[0] is not None:
@@ -212,14 +213,15 @@ def _of_metrics(lm: LanguageModel, ended: torch.Tensor, metrics: Sequence[Metric
         flat = residual_to_some_logits(lm.anatomy, ended.flatten(0, 1), torch.tensor(tokens))
         logits = flat.unflatten(0, ended.shape[:2])
         columns = torch.tensor([[at[token] for token in own or ()] for own in asked])
-        own_logits = logits.gather(-1, columns.to(logits.device).expand(len(logits), -1, -1))
+        places = sent(columns, logits.device).expand(len(logits), -1, -1)
+        own_logits = logits.gather(-1, places)
         values = metrics[0].of_tokens(own_logits).T
     else:
         values = torch.stack([
             metric.of(residual_to_logits(lm.anatomy, ended[:, i]))
             for i, metric in enumerate(metrics)
         ])  # fmt: skip
-    return values.double().cpu().numpy()
+    return values.double()
 
 
 def _alone(

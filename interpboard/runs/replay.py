@@ -22,6 +22,7 @@ import torch
 from interpboard.errors import BadParameter
 from interpboard.models.allocator import large_blocks_reused
 from interpboard.models.attention_backends import any_shape
+from interpboard.models.crossing import back
 from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, reads_one
 from interpboard.runs.edits import Counterfactual, first_of
@@ -141,7 +142,7 @@ def evaluate(
                 check_smaller_may_fit(error, len(chosen))
                 size.halve(tokens)
                 continue
-            values[chosen] = found.double().cpu().numpy()
+            values[chosen] = back(found.double())[0].numpy()
             count_not_finite(int(np.isnan(values[chosen]).sum()))
             loop.took(done, share)
             took = time.perf_counter() - started

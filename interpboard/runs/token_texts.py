@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from interpboard.display import visible
@@ -23,6 +24,36 @@ def token_text(tokenizer: Any, token_id: int) -> str:
     Half a character as ``\\xNN``; ``#50300`` for an id that the tokenizer has no text for.
     """
     return of_token(tokenizer, token_id, _token_text)
+
+
+def token_texts(tokenizer: Any, token_ids: Sequence[int]) -> list[str]:
+    """``token_text`` of each; each is decoded once as long as there is the tokenizer."""
+    known = known_of(tokenizer)
+    missing = [i for i in dict.fromkeys(token_ids) if (_token_text, i) not in known]
+    for token_id, text in zip(missing, texts_at_once(tokenizer, missing), strict=True):
+        known[_token_text, token_id] = text
+    return [known[_token_text, token_id] for token_id in token_ids]
+
+
+def texts_at_once(tokenizer: Any, token_ids: Sequence[int]) -> list[str]:
+    """The same, none remembered for it: 150,000 calls of transformers' own would take many seconds."""
+    kind = type(tokenizer)
+    if not issubclass(kind, PreTrainedTokenizerFast) or any(
+        getattr(kind, name) is not getattr(PreTrainedTokenizerFast, name)
+        for name in ("decode", "_decode")
+    ):
+        return [token_text(tokenizer, token) for token in token_ids]
+    # One by one, since many at once are decoded in threads, of which each fork would then be warned.
+    decode, within = tokenizer.backend_tokenizer.decode, range(len(tokenizer))
+    anchor = anchor_of(tokenizer)
+    before = _decoded(tokenizer, [anchor])
+    strings = []
+    for token in token_ids:
+        both = decode([anchor, token], skip_special_tokens=False) if token in within else ""
+        text = both[len(before) :] if both.startswith(before) else REPLACEMENT
+        plain = text and REPLACEMENT not in text
+        strings.append(text if plain else token_text(tokenizer, token))
+    return strings
 
 
 def of_token(tokenizer: Any, token_id: int, make: Callable[[Any, int], _T]) -> _T:

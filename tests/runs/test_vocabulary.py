@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from interpboard.engine.protocol import TokenStrings, decode_event, frame
 from interpboard.errors import BadTarget
+from interpboard.runs.labels import logit_names
 from interpboard.runs.prompt import token_text
 from interpboard.runs.references import pieces, resolve_token
+from interpboard.runs.token_texts import token_texts
 from interpboard.runs.vocabulary import token_strings
 from tests.lm import tiny_lm
+from tests.tiny import tiny_tokenizer
 
 
 def sentencepiece() -> PreTrainedTokenizerFast:
@@ -73,6 +77,49 @@ def test_all_strings_at_once_are_those_of_the_single_tokens(kind: str) -> None:
     assert found == [token_text(lm.tokenizer, token) for token in range(len(found))]
     assert " a" in found
     assert any(text.startswith("\\x") for text in found)  # parts of characters
+
+
+class Counting(PreTrainedTokenizerFast):
+    """Counts what is decoded. Its texts are its own, so they are asked of it alone."""
+
+    decoded = 0
+
+    def _decode(self, *args: Any, **options: Any) -> str:
+        self.decoded += 1
+        return super()._decode(*args, **options).upper()
+
+
+@pytest.mark.parametrize("kind", ["byte level", "sentencepiece", "slow", "own texts"])
+def test_the_texts_of_some_tokens_are_those_of_each_and_known_from_then_on(kind: str) -> None:
+    def fresh() -> Any:
+        if kind == "sentencepiece":
+            return sentencepiece()
+        if kind == "own texts":
+            return Counting(tokenizer_object=sentencepiece().backend_tokenizer, unk_token="<unk>")
+        own = tiny_tokenizer()
+        return Slow(own) if kind == "slow" else own
+
+    tokenizer = fresh()
+    beyond = len(tokenizer) + 7
+    ids = [9, 200, 9, beyond, *range(len(tokenizer)), 3]
+    single = fresh()
+    found = token_texts(tokenizer, ids)
+    assert found == [token_text(single, token) for token in ids]
+    assert f"#{beyond}" in found
+    if kind == "own texts":
+        assert " A" in found
+        before = tokenizer.decoded
+        assert token_texts(tokenizer, ids) == found
+        assert tokenizer.decoded == before > 0
+
+
+def test_names_of_logits_stand_where_their_numbers_do() -> None:
+    lm = tiny_lm()
+    numbers = np.array([[[5, 9], [9, 5]], [[200, 5], [5, 5]]])
+    found = logit_names(lm, numbers)
+    assert found.shape == numbers.shape
+    for number, name in zip(numbers.flat, found.flat, strict=True):
+        assert name == token_text(lm.tokenizer, int(number))
 
 
 def test_tokens_that_the_model_has_no_logit_for_are_left_out() -> None:

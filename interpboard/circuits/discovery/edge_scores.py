@@ -20,6 +20,7 @@ from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator, Example
 from interpboard.circuits.discovery.edge_gradients import EdgeGradients, edge_gradients
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter
+from interpboard.models.crossing import back
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing
 from interpboard.runs.gradients.embeddings import wide
@@ -176,11 +177,14 @@ def _products(
 ) -> np.ndarray:
     """changes · gradient [sender, receiver], summed over rows and positions."""
     graph = wiring.graph
-    scores = np.zeros(graph.edges.shape)
+    sums: dict[torch.device, torch.Tensor] = {}  # read at the end: no layer waits for another
 
     def put(receivers: slice, block: torch.Tensor, gradient: torch.Tensor) -> None:
         product = block.flatten(1) @ gradient.flatten(1).to(block).T
-        scores[: len(block), receivers] += product.double().cpu().numpy()
+        if block.device not in sums:
+            shape = graph.edges.shape
+            sums[block.device] = torch.zeros(shape, dtype=torch.float64, device=block.device)
+        sums[block.device][: len(block), receivers] += product.double()
 
     for positions in changes.blocks():
         watch.check()
@@ -198,4 +202,4 @@ def _products(
                 graph.attention_receivers(found.layer), heard, found.at_attention(wiring, positions)
             )
             del block, heard
-    return scores
+    return sum((own.numpy() for own in back(*sums.values())), np.zeros(graph.edges.shape))

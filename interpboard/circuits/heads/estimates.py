@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from interpboard.models.crossing import back, taken
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits
@@ -35,6 +36,7 @@ def estimated_effects(
             estimates[cell] = np.nan
         for edit in edits or ():
             by_layer.setdefault(edit.layer, {}).setdefault(cell, []).append(edit)
+    found: list[tuple[list[int], torch.Tensor]] = []
     for layer, by_cell in by_layer.items():
         clean, gradient = base.activations[layer], base.gradients[layer]
         several = list(by_cell.items())
@@ -44,7 +46,10 @@ def estimated_effects(
             change, slope = _change(clean, gradient, [edits for _, edits in some])
             # Products in the model's format, sums in float64: what cancels must not be lost.
             sums = (change * slope).flatten(1).sum(1, dtype=torch.float64)
-            estimates[[cell for cell, _ in some]] += sums.cpu().numpy()
+            found.append(([cell for cell, _ in some], sums))
+    read_back = back(*(sums for _, sums in found))  # at once: a layer would wait for the one before
+    for (at, _), own in zip(found, read_back, strict=True):
+        estimates[at] += own.numpy()
     return estimates
 
 
@@ -56,7 +61,9 @@ def _change(
     heads = [{edit.head for edit in edits} for edits in cells]
     alone = [head for of_cell in heads for head in of_cell if head is not None]
     if all(len(of_cell) == 1 for of_cell in heads) and len(alone) == len(cells):
-        given, slope = (part.transpose(0, 1)[alone][:, :, None] for part in (clean, gradient))
+        given, slope = (
+            taken(part.transpose(0, 1), alone)[:, :, None] for part in (clean, gradient)
+        )
         cells = [[replace(edit, head=0) for edit in edits] for edits in cells]
     else:
         given, slope = clean.expand(len(cells), *clean.shape), gradient

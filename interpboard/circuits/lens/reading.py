@@ -9,18 +9,19 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from interpboard.errors import Unsupported
+from interpboard.models.crossing import back, sent
 from interpboard.models.faster_parts import faster_head
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.unembedding import residual_to_logits
-from interpboard.results import text_array
-from interpboard.runs.finite import require_logits
-from interpboard.runs.labels import label_head, logit_name
+from interpboard.runs.finite import require_logits, surely_finite
+from interpboard.runs.labels import label_head, logit_names
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.watch import Watch
 
 # Logits held at a time: memory stays flat, and a step stays short.
 _LOGITS_A_STEP = {"cpu": 1 << 22, "cuda": 1 << 24, "mps": 1 << 24}
 _BLOCK = 256
+_ABOUT = "What the lens reads"
 _NAMES = ("prob", "rank", "entropy", "kl", "top_probs", "top_ids")
 
 
@@ -46,6 +47,7 @@ def read_lens(
     top_k = min(top_k, lm.anatomy.n_logits)
     # Written in place: small tensors between the large ones would keep the heap from shrinking.
     kept: list[torch.Tensor] = []
+    looks = _Looks(lm)
     most = _LOGITS_A_STEP.get(rows.device.type, _LOGITS_A_STEP["cpu"])
     a_step = max(1, most // (lm.anatomy.n_logits * n_rows))
     one_by_one = rows.device.type == "cpu"
@@ -54,7 +56,7 @@ def read_lens(
         watch.step(start, n_pos)
         chunk = rows[:, start : start + a_step].transpose(0, 1)
         logits = _logits(lm, chunk)
-        require_logits(lm, "What the lens reads", logits)
+        looks.hear(logits)
         at = start
         for columns in logits.unflatten(0, chunk.shape[:2]).split(1 if one_by_one else a_step):
             parts = read(at_least_float32(columns), target, top_k)
@@ -64,11 +66,12 @@ def read_lens(
                 whole[:, at : at + len(columns)] = part.transpose(0, 1)
             at += len(columns)
             watch.check()
+    *read_back, fine = back(*kept, looks.fine(rows.device))
+    if not bool(fine):
+        looks.refuse_or_masked(rows.transpose(0, 1), a_step)
     watch.step(n_pos, n_pos)
-    found = dict(zip(_NAMES, (whole.cpu().numpy() for whole in kept), strict=True))
-    ids = found["top_ids"]
-    texts = {int(i): logit_name(lm, int(i)) for i in np.unique(ids)}
-    found["top_tokens"] = text_array([texts[int(i)] for i in ids.flat]).reshape(ids.shape)
+    found = dict(zip(_NAMES, (whole.numpy() for whole in read_back), strict=True))
+    found["top_tokens"] = logit_names(lm, found["top_ids"])
     return found
 
 
@@ -79,17 +82,47 @@ def read_targets(
     ``read_lens`` finds ``prob`` alone, of several targets. Raises ``NotFinite``."""
     most = _LOGITS_A_STEP.get(rows.device.type, _LOGITS_A_STEP["cpu"])
     a_step = max(1, most // (lm.anatomy.n_logits * rows.shape[1]))
-    found = []
+    found, looks = [], _Looks(lm)
+    targets = sent(targets, rows.device)
     for chunk in rows.split(a_step):
         watch.check()
         logits = _logits(lm, chunk)
-        require_logits(lm, "What the lens reads", logits)
+        looks.hear(logits)
         logits = at_least_float32(logits)
         logits = logits - logits.amax(-1, keepdim=True)
         weights = logits[:, targets.to(logits.device)].exp()
         total = logits.exp_().sum(-1, keepdim=True)
         found.append((weights / total).unflatten(0, chunk.shape[:2]))
+    if not bool(looks.fine(rows.device)):
+        looks.refuse_or_masked(rows, a_step)
     return torch.cat(found)
+
+
+class _Looks:
+    """Whether the logits that a lens reads are finite. On a CPU they are looked at as they come; elsewhere
+    behind the last step, since a look makes the host wait for the device."""
+
+    def __init__(self, lm: LanguageModel) -> None:
+        self.lm = lm
+        self._waiting: list[torch.Tensor] = []
+
+    def hear(self, logits: torch.Tensor) -> None:
+        """``logits`` [row, d_vocab] of a step. Raises ``NotFinite`` on a CPU."""
+        if logits.device.type == "cpu":
+            require_logits(self.lm, _ABOUT, logits)
+        else:
+            self._waiting.append(surely_finite(logits))
+
+    def fine(self, device: torch.device) -> torch.Tensor:
+        """[]: false where a number was not finite, which may be what the model masks."""
+        if not self._waiting:
+            return torch.ones((), dtype=torch.bool)
+        return torch.stack(self._waiting).all().to(device)
+
+    def refuse_or_masked(self, streams: torch.Tensor, a_step: int) -> None:
+        """Look again, at ``streams`` [token, row, d_model], with what the model masks left out."""
+        for chunk in streams.split(a_step):
+            require_logits(self.lm, _ABOUT, _logits(self.lm, chunk))
 
 
 def _logits(lm: LanguageModel, chunk: torch.Tensor) -> torch.Tensor:

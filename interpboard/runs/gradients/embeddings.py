@@ -12,6 +12,7 @@ from interpboard.errors import OutOfMemory, Unsupported
 from interpboard.models.allocator import blocks_given_back
 from interpboard.models.calls import embeddings_of
 from interpboard.models.faster_parts import faster_parts
+from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.module_hooks import Act
@@ -20,7 +21,7 @@ from interpboard.models.recomputed import layers_recomputed
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
-from interpboard.runs.finite import refusing, require_finite, run_words
+from interpboard.runs.finite import refusing, require_finite, require_passes, run_words
 from interpboard.runs.gradients.backward import gradients_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -58,11 +59,11 @@ def metric_and_gradient(
         sparing(lm, leaf.shape[0] * leaf.shape[1]),
         at_site(lm.anatomy, "embed", None, in_place_of(lm, leaf)),
     ):
-        with refusing(lm, about, len(leaf)):
+        tally = Tally(len(leaf))
+        with tally.over(lm.anatomy):
             values = metric_of_forward(lm, metric, ids)
         (gradient,) = gradients_of(values.sum(), leaf)
-    require_finite(lm, about, values)
-    require_finite(lm, f"The gradient in {about[0].lower()}{about[1:]}", gradient)
+    require_passes(tally, lm, about, values, gradient)
     return values.detach(), gradient
 
 
@@ -118,7 +119,7 @@ def require_slope(metric: Metric) -> None:
 def metric_of_forward(lm: LanguageModel, metric: Metric, ids: torch.Tensor) -> torch.Tensor:
     """Metric [rows] of a plain forward of ``ids`` [rows, pos], with no logit computed in vain."""
     if metric.tokens is not None and lm.verified.some_logits:
-        tokens = torch.tensor(metric.tokens, device=ids.device)
+        tokens = torch.tensor(metric.tokens)
         return metric.of_tokens(forward_some_logits(lm.anatomy, ids, metric.info.position, tokens))
     return metric.of(forward_logits(lm.anatomy, ids, metric.info.position))
 

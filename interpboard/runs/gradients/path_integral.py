@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from interpboard.models.crossing import sent
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.gradients.embeddings import each_gradient, wide
@@ -37,12 +38,14 @@ def path_integrals(
     ``ends`` [end, pos, d_model], the answer [end, pos]. ``rule``: points and weights, see
     ``quadrature``. The memory taken does not grow with their number.
     """
-    points, weights = (torch.tensor(part).to(ends.device, wide(ends)) for part in rule)
+    points, weights = (sent(torch.tensor(part).to(wide(ends)), ends.device) for part in rule)
     count = len(points) * len(ends)
     # Of each input what it adds is kept, so that the integral is gone on with where it gave way.
-    parts = (start, ends, points, weights)
-    name = f"path {prompt.token_ids} {metric.info} {[checksum(part) for part in parts]}"
-    found = watch.once(name, lambda: _Found(torch.zeros(count, ends.shape[1]).to(weights), 0))
+    name = ""
+    if watch.kept is not None:  # each checksum is read back from the device
+        sums = [checksum(part) for part in (start, ends, points, weights)]
+        name = f"path {prompt.token_ids} {metric.info} {sums}"
+    found = watch.once(name, lambda: _Found(weights.new_zeros(count, ends.shape[1]), 0))
 
     def paths(index: torch.Tensor) -> torch.Tensor:  # made as they are needed: there may be many
         return ends[index // len(points)] - start

@@ -16,12 +16,13 @@ import torch
 
 from interpboard.errors import Unsupported
 from interpboard.models.calls import first_layer_input
+from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import residual_to_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
-from interpboard.runs.finite import refusing, require_finite, run_words
+from interpboard.runs.finite import require_finite, require_passes, run_words
 from interpboard.runs.gradients.backward import gradients_of
 from interpboard.runs.gradients.embeddings import metric_of_forward, read_at_one, to_inputs
 from interpboard.runs.metrics import Metric
@@ -135,10 +136,11 @@ def _in_whole_passes(
                 stack.enter_context(at_site(lm.anatomy, site, layer, seen))
             if site in BEFORE_THE_MLP and not any(edit.layer == layers[-1] for edit in edits):
                 stack.enter_context(read_at_one(lm, metric.info.position))
-            with refusing(lm, about):
+            tally = Tally(1)
+            with tally.over(lm.anatomy):
                 end = metric_of_forward(lm, metric, input_ids(lm, prompt))[0]
-            require_finite(lm, about, end)
             passes.append(seen.gradients(end, None, last=True))
+        require_passes(tally, lm, about, end.detach())
         if value is None:
             value, activations = float(end.detach()), [each.detach()[0] for each in seen.copies]
     assert value is not None

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from interpboard.models.calls import embeddings_of
+from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
-from interpboard.runs.finite import refusing, require_finite, run_words
+from interpboard.runs.finite import require_passes, run_words
 from interpboard.runs.gradients.backward import gradients_of
 from interpboard.runs.gradients.embeddings import (
     in_place_of,
@@ -74,10 +75,11 @@ def _gradients(lm: LanguageModel, asked: Sequence[_Asked]) -> Gradient:
         sparing(lm, leaf.shape[0] * leaf.shape[1]),
         at_site(lm.anatomy, "embed", None, in_place_of(lm, leaf)),
     ):
-        with refusing(lm, about, len(leaf)):
+        tally = Tally(len(leaf))
+        with tally.over(lm.anatomy):
             values = _metrics_of_forward(lm, [metric for _, metric in asked], ids)
         (gradient,) = gradients_of(values.sum(), leaf)
-    require_finite(lm, about, values, gradient)
+    require_passes(tally, lm, about, values, gradient)
     return values.detach(), gradient
 
 
@@ -89,9 +91,7 @@ def _metrics_of_forward(
     if metrics[0].tokens is not None and lm.verified.some_logits:
         needed = [list(metric.tokens or ()) for metric in metrics]
         union = sorted({token for own in needed for token in own})
-        logits = forward_some_logits(
-            lm.anatomy, ids, position, torch.tensor(union, device=ids.device)
-        )
+        logits = forward_some_logits(lm.anatomy, ids, position, torch.tensor(union))
         columns = [[union.index(token) for token in own] for own in needed]
         return torch.cat([
             metric.of_tokens(logits[row, None][:, own])
