@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from interpboard.errors import BadParameter
+from interpboard.models.crossing import back
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.donor import Donor, make_donor
 from interpboard.patching.grid import Grid, evaluate_grid, make_grid
@@ -140,5 +141,6 @@ def _estimated(
 ) -> np.ndarray:
     """The patched metric of every cell, to first order: one forward and one backward pass."""
     base = gradients_by_layer(lm, into, metric, donor.site, edits=made)
-    changes = [linear_products(grid, donor, at)[0].double().cpu().numpy() for at in base.layers]
-    return base.metric + np.array(changes[::-1])
+    changes = [linear_products(grid, donor, at)[0].double() for at in base.layers]
+    read_back = back(*changes)  # at once: a layer would wait for the one before
+    return base.metric + np.array([change.numpy() for change in reversed(read_back)])
