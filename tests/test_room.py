@@ -8,15 +8,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from interpboard.analyze import analyze
 from interpboard.errors import Unaffordable
 from interpboard.models import memory
+from interpboard.patching import senders
+from interpboard.patching.paths import path_patching
 from interpboard.planning import counted_passes
 from interpboard.runs.prompt import make_prompt
-from tests.lm import tiny_lm
+from interpboard.runs.record import record
+from interpboard.runs.steps import bytes_of_a_layer
+from tests.lm import case, tiny_lm
+from tests.patching.test_activation import CLEAN, CORRUPTED
 
 CPU = torch.device("cpu")
 WORDS = ["The", " city", " is", " on", " the", " river", " and", " of"] * 2
@@ -41,8 +47,10 @@ CASES: dict[str, dict[str, Any]] = {
     "attribution_patching": {},
     "circuit": {"sizes": [4]},
     "knockout_grid": {"unit": "sentence"},
+    "path_patching": {"receiver": "0.1.q,1.mlp"},
+    "what_if": {"interventions": "0.1=zero; 1.mlp=mean"},
 }
-PATCHED = ("activation_patching", "attribution_patching", "circuit")
+PATCHED = ("activation_patching", "attribution_patching", "circuit", "path_patching")
 
 
 def _asked(name: str, text: str) -> Any:
@@ -116,6 +124,51 @@ def test_a_comparison_asks_for_the_room_of_each_methods_own_defaults(
 
 def _needed(name: str) -> dict[str, str]:
     return {"corrupted": "The river is"} if name in PATCHED else {}
+
+
+def test_runs_that_share_a_pass_have_room_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = tiny_lm()
+    prompt = make_prompt(lm, "The city is on the river")
+    length, rows = len(prompt.token_ids), 3
+    a_pass = bytes_of_a_layer(lm, length)
+    assert bytes_of_a_layer(lm, length, rows=rows) == rows * a_pass
+    monkeypatch.setattr(memory, "_free", lambda _device: rows * a_pass)
+    record(lm, prompt)
+    with pytest.raises(Unaffordable, match=f"What is kept of {rows} runs"):
+        record(lm, prompt, edits=((),) * rows)
+
+
+def test_a_portion_is_no_more_than_its_part_of_what_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "_free", lambda _device: 800)
+    assert memory.at_most_of_free(1000, CPU, 8) == 100
+    assert memory.at_most_of_free(50, CPU, 8) == 50
+    assert memory.most_numbers(1000, CPU, 8) == 25
+
+
+def test_where_little_memory_is_free_fewer_senders_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("llama", torch.float64, text=CLEAN)
+    options = {"corrupted": CORRUPTED, "receiver": "1.mlp,2.3.q"}
+    sizes: list[int] = []
+    portion = senders._portion
+
+    def heard(*args: Any) -> Any:
+        made = portion(*args)
+        sizes.append(made.changes.nbytes)
+        return made
+
+    monkeypatch.setattr(senders, "_portion", heard)
+    expected = path_patching(lm, prompt, metric, **options)
+    whole, room = sum(sizes), 6 * max(sizes)
+    sizes.clear()
+    monkeypatch.setattr(memory, "_free", lambda _device: room)
+    found = path_patching(lm, prompt, metric, **options)
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-9)
+    assert max(sizes) <= room // 12
+    assert sum(sizes) == whole
 
 
 def test_an_analysis_takes_no_more_than_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,8 +119,22 @@ def surely_free(device: torch.device) -> int:
     return int(free_memory(device) * _SURE)
 
 
+def at_most_of_free(most: int, device: torch.device, parts: int) -> int:
+    """``most`` bytes, or one of so many ``parts`` of what is free where that is less: for what is as well
+    done in smaller portions, of which several are there at once."""
+    return min(most, free_memory(device) // parts)
+
+
+def most_numbers(most: int, device: torch.device, parts: int) -> int:
+    """``at_most_of_free`` of so many numbers of 4 bytes; at least one."""
+    return max(1, at_most_of_free(4 * most, device, parts) // 4)
+
+
 def require_room(device: torch.device, needed: int, what: str, remedy: str) -> None:
     """Raise ``Unaffordable`` if ``what`` needs more bytes than are free on ``device``."""
+    if needed <= free_memory(device):
+        return
+    give_back_unused()  # it may be that there is room yet
     free = free_memory(device)
     if needed > free:
         raise _unaffordable(device, needed, free, what, remedy)

@@ -15,6 +15,7 @@ import torch
 
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import at_most_of_free
 from interpboard.models.proof.rounding import agrees
 from interpboard.patching.one_layer import seen_in_layer
 from interpboard.results import PromptInfo
@@ -53,7 +54,7 @@ def record_senders(lm: LanguageModel, prompt: PromptInfo, first: int, stop: int)
         lm.verified.require_site(site)
     numbers = sum(numbers_a_token(lm, site, stop) for site in _SITES) * lm.anatomy.n_layers
     weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
-    much = numbers * (stop - first) * weight.element_size() > _KEPT_BYTES
+    much = numbers * (stop - first) * weight.element_size() > _kept_bytes(weight.device)
     sites = () if much and lm.verified.path == "replay" else _SITES
     return record(lm, prompt, sites, site_positions=slice(first, stop))
 
@@ -76,7 +77,8 @@ def sent(
     n_heads = base.lm.anatomy.n_heads
     embedded = source.calls[0].hidden[:, part] - base.calls[0].hidden[:, part]
     cells, changes, kept = [(0, n_heads + 1)], [embedded], _bytes(embedded)
-    room = max(1, _KEPT_BYTES // max(1, kept))
+    most = _kept_bytes(embedded.device)
+    room = max(1, most // max(1, kept))
     layers = [layer for layer in range(base.lm.anatomy.n_layers) if 2 * layer < before]
     make = partial(_Layer, base, source, first=first, stop=stop, watch=watch)
     if room <= n_heads:  # a layer's are more than one portion
@@ -85,7 +87,7 @@ def sent(
         return
     for layer in layers:
         new = make(layer).changes(0, n_heads + 1)
-        if kept + _bytes(new) > _KEPT_BYTES:
+        if kept + _bytes(new) > most:
             yield _portion(cells, changes, n_heads)
             cells, changes, kept = [], [], 0
         cells += [(layer, column) for column in range(n_heads + 1)]
@@ -134,6 +136,11 @@ def _moments(cells: list[tuple[int, int]], n_heads: int) -> tuple[int, ...]:
     """When each writes: the MLP behind the heads of its layer, the embedding before all."""
     later = {n_heads: 1, n_heads + 1: -1}
     return tuple(2 * layer + later.get(column, 0) for layer, column in cells)
+
+
+def _kept_bytes(device: torch.device) -> int:
+    """What a portion may take: receivers have as much again of it several times over."""
+    return at_most_of_free(_KEPT_BYTES, device, 12)
 
 
 def _bytes(values: torch.Tensor) -> int:

@@ -31,6 +31,7 @@ from interpboard.results import Axis, PromptInfo
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import input_ids, resolve_position
+from interpboard.runs.room import refuse_a_pass_without_room
 from interpboard.runs.strip_places import positions_at
 from interpboard.runs.together import in_passes
 from interpboard.runs.watch import Watch
@@ -178,6 +179,8 @@ def _read_chunk(
             ready.append(_ready(lm, row, where, label, group))
         except InterpBoardError as error:
             reasons.append(error.message)
+    longest = max((len(each.prompt.token_ids) for each in ready), default=1)
+    refuse_a_pass_without_room(lm, longest, "the rows")
     for part in in_passes(lm, ready, lambda each: each.prompt):
         reasons += _read(lm, part, where)
     return [each for each in ready if each.values], reasons
@@ -214,41 +217,50 @@ def _places(
 
 @torch.no_grad()
 def _read(lm: LanguageModel, part: Sequence[_Read], where: ReadSite) -> list[str]:
-    """Fill in the values of ``part``; why those that stay empty do."""
+    """Fill in the values of ``part``; why those that stay empty do.
+
+    Means are taken while a layer's activation is there: those of all layers would be kept whole."""
     ids = torch.cat([input_ids(lm, each.prompt) for each in part])
-    found: dict[int, torch.Tensor] = {}
+    found: dict[int, list[dict[str, np.ndarray]]] = {}
     tally = Tally(len(part))
     with ExitStack() as stack:
         for number, layer in enumerate(where.layers):
 
-            def keep(value: torch.Tensor, number: int = number) -> None:
-                found[number] = value.flatten(2).clone()  # some families go on to add to it
+            def keep(value: torch.Tensor, number: int = number, layer: int = layer) -> None:
+                found[number] = _means(lm, part, where, layer, value.flatten(2))
 
             site, at = ("resid_pre", 0) if layer == EMBEDDING else (where.site, layer)
             stack.enter_context(at_site(lm.anatomy, site, at, keep))
         stack.enter_context(tally.over(lm.anatomy))
         run_body(lm.anatomy, ids)
     fine = tally.finite()
-    streams = [found[number] for number in range(len(where.layers))]
     reasons = []
     for at, each in enumerate(part):
         rows = {
-            name: np.stack(
-                [
-                    at_least_float32(stream[at, _own(lm, each, where, layer, positions)])
-                    .mean(0)  # of none: NaN
-                    .cpu()
-                    .numpy()
-                    for layer, stream in zip(where.layers, streams, strict=True)
-                ]
-            )
-            for name, positions in each.places.items()
+            name: np.stack([found[number][at][name] for number in range(len(where.layers))])
+            for name in each.places
         }
         if bool(fine[at]) and not any(np.isinf(value).any() for value in rows.values()):
             each.values = rows
         else:
             reasons.append(f"Its run is not finite in {lm.info.dtype}.")
     return reasons
+
+
+def _means(
+    lm: LanguageModel, part: Sequence[_Read], where: ReadSite, layer: int, value: torch.Tensor
+) -> list[dict[str, np.ndarray]]:
+    """Of each row the mean [dimension] of its places in ``value`` [row, pos, dimension]; NaN of none."""
+    return [
+        {
+            name: at_least_float32(own[_own(lm, each, where, layer, positions)])
+            .mean(0)
+            .cpu()
+            .numpy()
+            for name, positions in each.places.items()
+        }
+        for each, own in zip(part, value, strict=True)
+    ]
 
 
 def _own(

@@ -185,8 +185,7 @@ def _at_positions(run: Run, positions: slice) -> Run:
 def _require_room(
     lm: LanguageModel, length: int, rows: int, sites: Sequence[str], of_sites: int, attention: bool
 ) -> None:
-    """Raise ``Unaffordable`` where what is kept of every layer, and the sites of ``of_sites`` tokens, has
-    no room."""
+    """Raise ``Unaffordable`` where what is kept, and the sites of ``of_sites`` tokens, has no room."""
     anatomy, share = lm.anatomy, of_sites / length
     a_token = anatomy.d_model + (anatomy.n_heads * max(anatomy.d_head) if attention else 0)
     weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
@@ -201,8 +200,9 @@ def _require_room(
     what = f"What is kept of {rows} run{'s' if rows > 1 else ''} of {length:,} tokens"
     if sites:
         what += f", {' and '.join(sites)} of {anatomy.n_layers} layers among it,"
-    beside = partial(bytes_of_a_layer, lm, pattern="pattern" in sites)
-    require_room_for_tokens(device, needed, length, what, beside=beside)
+    beside = partial(bytes_of_a_layer, lm, rows=rows, pattern="pattern" in sites)
+    # Later as much again: it is read, or another run is kept.
+    require_room_for_tokens(device, needed, length, what, beside=beside, later=needed)
 
 
 def enter_edits(

@@ -24,11 +24,11 @@ _KEPT = 3
 """So many streams of each layer may be kept of a run: its input, its heads' outputs, and a site."""
 
 
-def refuse_a_pass_without_room(lm: LanguageModel, length: int) -> None:
-    """Raise ``Unaffordable`` where what one layer has of one run of the prompt has no room."""
+def refuse_a_pass_without_room(lm: LanguageModel, length: int, prompts: str = "the prompt") -> None:
+    """Raise ``Unaffordable`` where what one layer has of one run of ``prompts`` has no room."""
     require_room_for_tokens(
         fullest_device(lm), lambda n: bytes_of_a_layer(lm, n), length,
-        f"What one layer computes of {length:,} tokens",
+        f"What one layer computes of {length:,} tokens", prompts=prompts,
         later=lambda n: lm.anatomy.n_layers * n * _KEPT * lm.anatomy.d_model * _item(lm),
     )  # fmt: skip
 
@@ -85,27 +85,6 @@ def refuse_relevance_without_room(
         return bytes_of_a_gradient(lm, n) + numbers * n**2 * _item(lm)
 
     _refuse(lm, prompt, needed)
-
-
-def refuse_edges_without_room(
-    lm: LanguageModel, prompt: PromptInfo, params: Mapping[str, Any]
-) -> None:
-    """Raise ``Unaffordable`` where circuits of the prompt have no room: what two runs wrote beside a pass, or
-    a backward pass. Streams of receivers go in blocks that fit. Of a dataset the prompt is not looked at."""
-    if params.get("behavior") or params.get("dataset"):
-        return
-    anatomy, length = lm.anatomy, len(prompt.token_ids)
-    a_token = 4 * anatomy.n_layers * anatomy.d_model * _item(lm)
-
-    def needed(n: int) -> int:
-        return max(bytes_of_a_gradient(lm, n), n * a_token + bytes_of_a_layer(lm, n))
-
-    require_room_for_tokens(
-        fullest_device(lm),
-        needed,
-        length,
-        f"What the edges of a circuit carry over {length:,} tokens",
-    )
 
 
 def _refuse(

@@ -152,13 +152,16 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     return max(1, min(most, fitting, batch_limit() or most) // length)
 
 
-def bytes_of_a_layer(lm: LanguageModel, length: int, *, pattern: bool = False) -> int:
-    """Bytes that a layer has meanwhile of one run of ``length`` tokens; with ``pattern`` of attention in the
-    open: scores, mask, and what softmax makes of them, of as many queries as are looked at together."""
+def bytes_of_a_layer(
+    lm: LanguageModel, length: int, *, rows: int = 1, pattern: bool = False
+) -> int:
+    """Bytes that a layer has meanwhile of ``rows`` runs of ``length`` tokens in one pass; with ``pattern`` of
+    attention in the open: scores, mask, and what softmax makes of them, of as many queries as are looked at
+    together."""
     weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
-    numbers = length * (4 * _widest(lm) + 8 * lm.anatomy.d_model)
+    numbers = rows * length * (4 * _widest(lm) + 8 * lm.anatomy.d_model)
     if pattern:
-        block = lm.anatomy.n_heads * length**2
+        block = rows * lm.anatomy.n_heads * length**2
         numbers += 5 * (min(block, PATTERN_BLOCK) if lm.verified.blocks else block)
     return numbers * weight.element_size()
 

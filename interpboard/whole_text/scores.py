@@ -14,6 +14,7 @@ import torch
 
 from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import most_numbers
 from interpboard.models.unembedding import run_body, unembed
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
@@ -52,7 +53,7 @@ def token_scores(
         hidden = run_body(lm.anatomy, input_ids(lm, prompt)).last_hidden_state[0, first - 1 : -1]
     require(tally, lm, about)
     said = torch.tensor(prompt.token_ids[first:], device=hidden.device)
-    size = max(1, _LOGITS_A_BLOCK // lm.anatomy.d_vocab)
+    size = max(1, most_numbers(_LOGITS_A_BLOCK, hidden.device, 16) // lm.anatomy.d_vocab)
     blocks = []
     for start in range(0, len(said), size):
         watch.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -79,6 +80,16 @@ def test_what_sums_a_pattern_up_is_known_by_hand() -> None:
     np.testing.assert_allclose(found.distance, [[1, np.mean([0.5, 1, 1.5]), 0]])
     np.testing.assert_allclose(found.first, [[1 / 3, np.mean([1 / 2, 1 / 3, 1 / 4]), 0]])
     np.testing.assert_allclose(found.sink, [[0, 0, 0.75]], atol=1e-12)
+
+
+def test_what_sums_patterns_up_is_computed_a_head_at_a_time() -> None:
+    patterns = np.tril(np.random.default_rng(0).random((4, 8, 64, 64), dtype=np.float32))
+    tracemalloc.start()
+    whole = summarise(patterns)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * patterns.nbytes, "in float64 all of it, twice over: it was there four times"
+    np.testing.assert_array_equal(whole.entropy[1:, 2:3], summarise(patterns[1:, 2:3]).entropy)
 
 
 def test_the_top_pairs_are_the_largest_probabilities_below_the_first_row() -> None:

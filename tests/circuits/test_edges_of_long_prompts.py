@@ -14,6 +14,7 @@ import torch
 from interpboard.circuits.discovery import differences
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import edge_scores
+from interpboard.models import memory
 from interpboard.runs import steps
 from tests.circuits.test_edge_runs import evaluator
 from tests.forks import program
@@ -64,6 +65,18 @@ def test_a_run_with_some_edges_is_the_same_in_blocks(
     assert len(list(differences.Differences(whole.wiring, stream, stream.dtype).blocks())) > 2
     assert made[1].value(edges) == pytest.approx(expected, rel=1e-12)
     assert expected != pytest.approx(made[0].on_clean, abs=1e-4)
+
+
+def test_where_little_memory_is_free_what_is_read_together_is_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = evaluator("gpt2")
+    expected = edge_scores(found, "eap", 2)
+    stream = torch.zeros(1, found.batches[0].clean.shape[1], found.wiring.lm.anatomy.d_model)
+    assert not differences.Differences(found.wiring, stream, stream.dtype).in_blocks
+    monkeypatch.setattr(memory, "_free", lambda _device: 8 * BLOCKS)
+    assert differences.Differences(found.wiring, stream.double(), stream.dtype).in_blocks
+    np.testing.assert_allclose(edge_scores(found, "eap", 2), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_a_circuit_of_a_long_prompt_is_found_in_less_memory_than_its_senders_would_take() -> None:

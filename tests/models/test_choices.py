@@ -14,8 +14,18 @@ import torch
 from interpboard import LanguageModel
 from interpboard.analyze import analyze
 from interpboard.cli.main import main
-from interpboard.errors import BadParameter, BadPrompt, BadTarget, InterpBoardError, Unsupported
+from interpboard.errors import (
+    BadParameter,
+    BadPrompt,
+    BadTarget,
+    InterpBoardError,
+    Unaffordable,
+    Unsupported,
+)
+from interpboard.models import memory
 from interpboard.results import Document, MetricRequest, Result
+from interpboard.runs.prompt import make_prompt
+from interpboard.runs.steps import bytes_of_a_layer
 from tests.classifiers import CHOICES, labelled
 from tests.lm import fingerprint, tiny_lm
 from tests.models.test_text_pairs import tokenizer
@@ -59,6 +69,17 @@ def scores(lm: LanguageModel, ablated: tuple[int, int] | None = None) -> torch.T
     finally:
         for handle in handles:
             handle.remove()
+
+
+def test_a_choice_that_makes_its_run_too_large_is_refused_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = opened(next(iter(CHOICES)))
+    short = len(make_prompt(lm, TEXT).token_ids)
+    monkeypatch.setattr(memory, "_free", lambda _device: bytes_of_a_layer(lm, 2 * short))
+    asked(lm, "choices", choices=ENDS[::2])
+    with pytest.raises(Unaffordable, match=r"Shorten the text and its choices to \d+ tokens\.$"):
+        asked(lm, "choices", choices=(ENDS[0], ENDS[1] * 3))
 
 
 def asked(

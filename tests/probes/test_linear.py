@@ -13,13 +13,16 @@ import torch
 
 from interpboard.analyze import analyze
 from interpboard.cli.main import main
-from interpboard.errors import BadParameter
+from interpboard.errors import BadParameter, Unaffordable
 from interpboard.interventions.steering import difference_of_means, load_vector
+from interpboard.models import memory
+from interpboard.planning import counted_passes
 from interpboard.probes.activations import read_rows_at, site_of
 from interpboard.probes.probe import probe
 from interpboard.results import Result
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
+from interpboard.runs.steps import bytes_of_a_layer
 from interpboard.runs.watch import SILENT
 from tests.lm import fingerprint, tiny_lm
 from tests.overflow import TOO_MUCH, overflowing_lm
@@ -80,6 +83,21 @@ def test_what_is_read_is_what_a_run_of_the_row_alone_records(
         own = torch.stack([run.sites[site][layer][0, -1].flatten() for layer in (0, 1)])
         np.testing.assert_allclose(found.values[at, :, 0], own.numpy(), rtol=1e-9, atol=1e-12)
         assert found.lengths[at] == len(make_prompt(lm, text).token_ids)
+
+
+def test_rows_too_long_for_a_pass_are_refused_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = tiny_lm()
+    longest = [{"text": text * 9, "label": text[0]} for text in (*POSITIVE, *NEGATIVE)]
+    data = write(tmp_path / "rows.csv", longest)
+    monkeypatch.setattr(memory, "_free", lambda _device: bytes_of_a_layer(lm, 20))
+    with (
+        counted_passes(lm, make_prompt(lm, "The city")) as seen,
+        pytest.raises(Unaffordable, match=r"Shorten the rows to \d+ tokens\.$"),
+    ):
+        read_rows_at(lm, data, site_of(lm, "resid_post", None, "last"), watch=SILENT)
+    assert seen[0] == 0
 
 
 def test_embed_is_the_stream_before_the_first_layer_and_roles_are_means(rows: str) -> None:

@@ -25,6 +25,7 @@ from interpboard.runs.labels import label_head
 from interpboard.runs.metrics import Metric, resolve_metric, unused_foil
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.references import named_id, plain_text
+from interpboard.runs.room import refuse_a_pass_without_room
 
 OF_CHOICES = ("logit", "logit_diff", "prob", "logprob")
 _LONGEST = 60  # characters of a choice in a message
@@ -146,6 +147,8 @@ def scored_choices(
         raise BadTarget("The metric logit_diff needs a foil.", "Name another choice, e.g. #1.")
     target = None if asked.target is None else _place(texts, asked.target, "target")
     prompts = _prompts(lm, prompt, texts)
+    longest = max(len(own.token_ids) for own in prompts)
+    refuse_a_pass_without_room(lm, longest, "the text and its choices")
     metrics = tuple(resolve_metric(lm, own, MetricRequest()) for own in prompts)
     if target is None:
         target = int(np.argmax(_clean(metrics)))

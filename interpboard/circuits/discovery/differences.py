@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from interpboard.circuits.discovery.wiring import Wiring
+from interpboard.models.memory import at_most_of_free
 from interpboard.models.sites import at_site
 
 WHOLE_BYTES = {"cpu": 1 << 27, "cuda": 1 << 30, "mps": 1 << 28}
@@ -21,8 +22,8 @@ WHOLE_BYTES = {"cpu": 1 << 27, "cuda": 1 << 30, "mps": 1 << 28}
 
 
 def whole_bytes(device: torch.device) -> int:
-    """``WHOLE_BYTES`` of ``device``."""
-    return WHOLE_BYTES.get(device.type, WHOLE_BYTES["cpu"])
+    """``WHOLE_BYTES`` of ``device``, or an eighth of what is free there."""
+    return at_most_of_free(WHOLE_BYTES.get(device.type, WHOLE_BYTES["cpu"]), device, 8)
 
 
 def streams_at_once(wiring: Wiring) -> int:

@@ -26,7 +26,7 @@ from interpboard.circuits.discovery.normed_sums import reference_output
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import require_room_for_tokens
+from interpboard.models.memory import at_most_of_free, require_room_for_tokens
 from interpboard.runs.finite import require_logits
 from interpboard.runs.rounding import difference_beyond_rounding
 from interpboard.runs.watch import SILENT, Watch
@@ -96,7 +96,8 @@ class EdgeEvaluator:
             return self._kept[id(batch)]
         assert batch.corrupted is not None
         activations = self._recorded(batch.corrupted)
-        if sum(kept.bytes for kept in (*self._kept.values(), activations)) <= KEPT_BYTES:
+        most = at_most_of_free(KEPT_BYTES, batch.clean.device, 4)
+        if sum(kept.bytes for kept in (*self._kept.values(), activations)) <= most:
             self._kept[id(batch)] = activations
         return activations
 

@@ -38,6 +38,7 @@ from interpboard.circuits.discovery.listed_edges import (
     of_unlisted,
 )
 from interpboard.circuits.discovery.measured_sizes import measured_sizes, rehearsed_loops
+from interpboard.circuits.discovery.room import refuse_edges_without_room
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, text_array
@@ -45,7 +46,6 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.labels import label_head, logit_name
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import make_prompt
-from interpboard.runs.room import refuse_edges_without_room
 from interpboard.runs.strip_prompt import in_same_strips
 from interpboard.runs.watch import SILENT, Watch
 

@@ -25,6 +25,7 @@ from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import SILENT, Watch
 
 _MOST_VALUES = 1 << 22  # of a result: 17 MB
+_STREAMS = 8  # that a layer has beside its attention
 
 
 def _refuse_too_large(lm: LanguageModel, prompt: PromptInfo, params: Mapping[str, Any]) -> None:
@@ -40,11 +41,11 @@ def _refuse_too_large(lm: LanguageModel, prompt: PromptInfo, params: Mapping[str
             _what_would_fit(n_heads, n_pos),
         )
     weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
-    a_pair = (
-        2 * lm.anatomy.n_heads * weight.element_size()
-    )  # scores, and what softmax makes of them
+    # Scores, what softmax makes of them, and once more as they are reported; beside the result.
+    a_pair = (3 * lm.anatomy.n_heads + n_layers * n_heads) * weight.element_size()
+    a_token = _STREAMS * lm.anatomy.d_model * weight.element_size()
     require_room_for_tokens(
-        lm.device, lambda n: a_pair * n**2, n_pos,
+        lm.device, lambda n: a_pair * n**2 + a_token * n, n_pos,
         f"Attention of one layer's {lm.anatomy.n_heads} heads × {n_pos:,}²",
     )  # fmt: skip
 
@@ -121,22 +122,25 @@ class Summary:
 def summarise(patterns: np.ndarray) -> Summary:
     """What ``patterns`` [layer, head, query, key] come to."""
     first = 0 if looks_ahead(patterns) else 1
-    rows = patterns[:, :, first:].astype(np.float64)
     n_pos = patterns.shape[-1]
-    if n_pos < 2:
-        nothing = np.full(patterns.shape[:2], np.nan)
-        return Summary(nothing, nothing, nothing, nothing)
+    found = np.full((4, *patterns.shape[:2]), np.nan)
+    if n_pos > 1:
+        back = np.abs(np.arange(first, n_pos)[:, None] - np.arange(n_pos))
+        for layer, head in np.ndindex(patterns.shape[:2]):  # all at once would be there eight times
+            found[:, layer, head] = _of_head(patterns[layer, head, first:].astype(np.float64), back)
+    return Summary(*found)
+
+
+def _of_head(rows: np.ndarray, back: np.ndarray) -> tuple[float, float, float, float]:
+    """Entropy, distance, first and sink of ``rows`` [query, key], which look so far ``back``."""
     total = rows.sum(-1, keepdims=True)
-    known = np.isfinite(total).all((-2, -1))
+    on_first, sink = rows[:, 0].mean(), np.maximum(1 - total[:, 0], 0).mean()
+    if not np.isfinite(total).all():
+        return np.nan, np.nan, on_first, sink
     shares = np.divide(rows, total, out=np.zeros_like(rows), where=total != 0)
+    distance = (shares * back).sum(-1).mean()
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    back = np.abs(np.arange(first, n_pos)[:, None] - np.arange(n_pos))
-    return Summary(
-        entropy=np.where(known, -(shares * logs).sum(-1).mean(-1), np.nan),
-        distance=np.where(known, (shares * back).sum(-1).mean(-1), np.nan),
-        first=rows[..., 0].mean(-1),
-        sink=np.maximum(1 - total[..., 0], 0).mean(-1),
-    )
+    return -(shares * logs).sum(-1).mean(), distance, on_first, sink
 
 
 def _extra(patterns: np.ndarray, axes: tuple[Axis, ...], top_k: int) -> dict[str, LabelledArray]:

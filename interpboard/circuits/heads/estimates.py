@@ -10,6 +10,7 @@ import torch
 
 from interpboard.models.crossing import back, taken
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import most_numbers
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits
 from interpboard.runs.gradients.sites import site_gradients
@@ -40,7 +41,7 @@ def estimated_effects(
     for layer, by_cell in by_layer.items():
         clean, gradient = base.activations[layer], base.gradients[layer]
         several = list(by_cell.items())
-        at_once = max(1, NUMBERS_A_STEP // clean.numel())
+        at_once = max(1, most_numbers(NUMBERS_A_STEP, clean.device, 16) // clean.numel())
         for begin in range(0, len(several), at_once):
             some = several[begin : begin + at_once]
             change, slope = _change(clean, gradient, [edits for _, edits in some])

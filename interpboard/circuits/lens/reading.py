@@ -12,6 +12,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.crossing import back, sent
 from interpboard.models.faster_parts import faster_head
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import most_numbers
 from interpboard.models.unembedding import residual_to_logits
 from interpboard.runs.finite import require_logits, surely_finite
 from interpboard.runs.labels import label_head, logit_names
@@ -23,6 +24,10 @@ _LOGITS_A_STEP = {"cpu": 1 << 22, "cuda": 1 << 24, "mps": 1 << 24}
 _BLOCK = 256
 _ABOUT = "What the lens reads"
 _NAMES = ("prob", "rank", "entropy", "kl", "top_probs", "top_ids")
+
+
+def _most(device: torch.device) -> int:
+    return most_numbers(_LOGITS_A_STEP.get(device.type, _LOGITS_A_STEP["cpu"]), device, 8)
 
 
 def read_lens(
@@ -48,7 +53,7 @@ def read_lens(
     # Written in place: small tensors between the large ones would keep the heap from shrinking.
     kept: list[torch.Tensor] = []
     looks = _Looks(lm)
-    most = _LOGITS_A_STEP.get(rows.device.type, _LOGITS_A_STEP["cpu"])
+    most = _most(rows.device)
     a_step = max(1, most // (lm.anatomy.n_logits * n_rows))
     one_by_one = rows.device.type == "cpu"
     read = _read_independent if head is not None and head.problem == "several" else _read
@@ -80,7 +85,7 @@ def read_targets(
 ) -> torch.Tensor:
     """The probability [token, row, target] of each of ``targets`` in ``rows`` [token, row, d_model]: of what
     ``read_lens`` finds ``prob`` alone, of several targets. Raises ``NotFinite``."""
-    most = _LOGITS_A_STEP.get(rows.device.type, _LOGITS_A_STEP["cpu"])
+    most = _most(rows.device)
     a_step = max(1, most // (lm.anatomy.n_logits * rows.shape[1]))
     found, looks = [], _Looks(lm)
     targets = sent(targets, rows.device)
