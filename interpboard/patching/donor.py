@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room_for_tokens
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.patching.one_layer import seen_in_layer
@@ -26,7 +27,7 @@ from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.gradients.embeddings import wide
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, by_blocks, enter_edits, record
-from interpboard.runs.steps import is_kept_of_all_layers
+from interpboard.runs.steps import bytes_of_a_layer, fullest_device, is_kept_of_all_layers
 
 _WIDE = ("neuron",)
 """Sites with several times the numbers of the stream."""
@@ -97,24 +98,42 @@ def make_donor(
     if site != "pattern":
         run = record(lm, source, (site,), (given,), partly=True)
         return Donor(site, False, tuple(value[0] for value in run.sites[site]))
+    _require_room_for_what_is_fetched(lm, into)
     run = record(lm, into, ("v",), (made,), partly=True)
     values = tuple(value[0] for value in run.sites["v"])
-    fetched_by_source = _fetched(lm, source, given, values)
-    fetched_into = _fetched(lm, into, made, values)
-    return Donor(
-        "attended", True, tuple(a - b for a, b in zip(fetched_by_source, fetched_into, strict=True))
-    )
-
-
-def _fetched(
-    lm: LanguageModel, prompt: PromptInfo, edits: Counterfactual, values: tuple[torch.Tensor, ...]
-) -> list[torch.Tensor]:
-    """What a run's patterns fetch from ``values`` [pos, kv_head, d_head]: [pos, head, d_head] by layer."""
-    heads = lm.anatomy.n_heads
-    fetched = [
-        torch.zeros((len(value), heads, value.shape[-1]), dtype=wide(value), device=value.device)
+    del run  # its streams are those of all layers
+    beyond = [
+        value.new_zeros((len(value), lm.anatomy.n_heads, value.shape[-1]), dtype=wide(value))
         for value in values
     ]
+    _fetch(lm, source, given, values, beyond, torch.Tensor.add_)
+    _fetch(lm, into, made, values, beyond, torch.Tensor.sub_)
+    return Donor("attended", True, tuple(beyond))
+
+
+def _require_room_for_what_is_fetched(lm: LanguageModel, prompt: PromptInfo) -> None:
+    """Values, and what patterns fetch from them, of all layers; beside a pass with its patterns."""
+    length, width = len(prompt.token_ids), lm.anatomy.d_model
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+    a_token = lm.anatomy.n_layers * width * (weight.element_size() + wide(weight).itemsize)
+    require_room_for_tokens(
+        fullest_device(lm), lambda n: n * a_token, length,
+        f"What attention patterns of {length:,} tokens fetch in all layers", prompts="the prompts",
+        beside=partial(bytes_of_a_layer, lm, pattern=True),
+    )  # fmt: skip
+
+
+def _fetch(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    edits: Counterfactual,
+    values: tuple[torch.Tensor, ...],
+    fetched: list[torch.Tensor],
+    join: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> None:
+    """What a run's patterns fetch from ``values`` [pos, kv_head, d_head] joins ``fetched``
+    [pos, head, d_head] of each layer."""
+    heads = lm.anatomy.n_heads
     about = run_words(prompt, edited=bool(edits))
 
     def fetch(layer: int, block: torch.Tensor, first: int) -> None:
@@ -122,7 +141,7 @@ def _fetched(
         into = fetched[layer]
         per_head = values[layer].to(into).repeat_interleave(heads // values[layer].shape[1], 1)
         pattern = block[0].to(into)
-        into[first : first + len(pattern)] = torch.einsum("qhk,khd->qhd", pattern, per_head)
+        join(into[first : first + len(pattern)], torch.einsum("qhk,khd->qhd", pattern, per_head))
 
     with ExitStack() as stack:
         enter_edits(stack, lm, [edits], lambda _edit: True)
@@ -131,4 +150,3 @@ def _fetched(
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, seen))
         stack.enter_context(refusing(lm, about))
         run_body(lm.anatomy, input_ids(lm, prompt))
-    return fetched

@@ -138,7 +138,7 @@ class _Case:
         base = gradients_by_layer(
             lm, self.prompt, self.metric, site, without=[(), *dropped], watch=self.watch
         )
-        run = record(lm, self.prompt) if by_pattern else None
+        run = (base.run or record(lm, self.prompt)) if by_pattern else None
         found: list[torch.Tensor] = []
         for at in base.layers:  # enumerate would hold the one before
             after = self.watch.stage(1 + len(found) * (n_steps if method == "ig" else 1), 1)

@@ -96,3 +96,18 @@ def test_it_says_that_it_is_an_estimate_and_leaves_nothing_behind() -> None:
     ranked = case(text=CLEAN, name="rank")
     with pytest.raises(Unsupported, match="rank"):
         attribution_patching(*ranked, corrupted=CORRUPTED)
+
+
+def test_changes_of_queries_are_read_from_the_run_that_gradients_go_through() -> None:
+    """The embedding is called once for the donor and once for the run patched into, whose streams of all
+    layers are there once."""
+    lm, prompt, metric = case("gpt2", text=CLEAN)
+    called: list[int] = []
+    handle = lm.anatomy.embedding.register_forward_hook(lambda *_: called.append(1))
+    try:
+        attribution_patching(
+            lm, prompt, metric, corrupted=CORRUPTED, site="q", method="atp_star", verify=0
+        )
+    finally:
+        handle.remove()
+    assert len(called) == 2

@@ -56,10 +56,12 @@ class LayerGradients:
 
 @dataclass(frozen=True)
 class ByLayer:
-    """The ``metric`` of a run; ``layers`` from the last to the first, each made when it is asked for."""
+    """The ``metric`` of a run; ``layers`` from the last to the first, each made when it is asked for.
+    ``run``: the prompt's own, where layers are gone through from what was recorded of it."""
 
     metric: float
     layers: Iterator[LayerGradients]
+    run: Run | None = None
 
 
 def site_gradients(
@@ -182,7 +184,7 @@ def _layer_by_layer(
     flow = torch.zeros_like(run.resid_final)
     flow[:, metric.info.position] = slope
     layers = _backwards(run, site, [flow] * len(without), without, watch)
-    return ByLayer(float(value.detach()), layers)
+    return ByLayer(float(value.detach()), layers, None if edits else run)
 
 
 def _backwards(
