@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from interpboard.models import crossing
-from interpboard.models.crossing import LARGEST, back, sent, taken
+from interpboard.models.crossing import MOST_PINNED, back, sent, taken
 
 CARD = torch.device("cuda:0")
 
@@ -48,7 +48,7 @@ def test_the_device_fetches_from_page_locked_memory_and_the_host_goes_on() -> No
 
 def test_what_is_large_or_comes_from_a_device_is_not_locked() -> None:
     calls: list[str] = []
-    sent(Told("much", crossing.HOST, calls, LARGEST + 1), CARD)  # type: ignore[arg-type]
+    sent(Told("much", crossing.HOST, calls, MOST_PINNED + 1), CARD)  # type: ignore[arg-type]
     sent(Told("there", torch.device("cuda:1"), calls), CARD)  # type: ignore[arg-type]
     assert calls == ["wait for much", "wait for there"]
 
