@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import torch
 
-LARGEST = 1 << 26
+MOST_PINNED = 1 << 26
 """Bytes of a tensor that goes through page-locked memory, at most: 64 MiB."""
 FEW = 64
 HOST = torch.device("cpu")
@@ -21,7 +21,7 @@ HOST = torch.device("cpu")
 
 def sent(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     """``value`` on ``device``; the host does not wait for it where it comes from the host."""
-    if value.device.type == "cpu" and device.type == "cuda" and value.nbytes <= LARGEST:
+    if value.device.type == "cpu" and device.type == "cuda" and value.nbytes <= MOST_PINNED:
         return value.pin_memory().to(device, non_blocking=True)
     return value.to(device)
 
@@ -38,7 +38,7 @@ def back(*values: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def _is_awaited(value: torch.Tensor) -> bool:
-    return value.device.type == "cuda" and value.nbytes <= LARGEST
+    return value.device.type == "cuda" and value.nbytes <= MOST_PINNED
 
 
 def _asked(value: torch.Tensor) -> torch.Tensor:
