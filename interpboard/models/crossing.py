@@ -16,10 +16,10 @@ import torch
 MOST_PINNED = 1 << 26
 """Bytes of a tensor that goes through page-locked memory, at most: 64 MiB."""
 FEW = 64
-HOST = torch.device("cpu")
+HOST_DEVICE = torch.device("cpu")
 
 
-def sent(value: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_device(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     """``value`` on ``device``; the host does not wait for it where it comes from the host."""
     if value.device.type == "cpu" and device.type == "cuda" and value.nbytes <= MOST_PINNED:
         return value.pin_memory().to(device, non_blocking=True)
@@ -43,12 +43,12 @@ def _is_awaited(value: torch.Tensor) -> bool:
 
 def _asked(value: torch.Tensor) -> torch.Tensor:
     if not _is_awaited(value):
-        return value.to(HOST)
+        return value.to(HOST_DEVICE)
     home = torch.empty(value.shape, dtype=value.dtype, pin_memory=True)
     return home.copy_(value, non_blocking=True)
 
 
-def taken(value: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
+def at_indices(value: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
     """``value`` [pos, …] at ``indices``. Those that follow each other are a view, and of a few others each
     is: no index is sent."""
     begin = indices[0] if indices else 0
@@ -58,4 +58,4 @@ def taken(value: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
         return value[begin:end]
     if value.device.type != "cpu" and len(indices) <= FEW:
         return torch.stack([value[index] for index in indices])
-    return value[sent(torch.tensor(list(indices)), value.device)]
+    return value[to_device(torch.tensor(list(indices)), value.device)]

@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from interpboard.models.anatomy import Anatomy
-from interpboard.models.crossing import HOST
+from interpboard.models.crossing import HOST_DEVICE
 
 
 class Tally:
@@ -65,7 +65,7 @@ class Tally:
 
     def finite(self) -> torch.Tensor:
         """[row], true or false, on the CPU."""
-        return self.finite_on(HOST)
+        return self.finite_on(HOST_DEVICE)
 
     def finite_on(self, device: torch.device) -> torch.Tensor:
         """[row], true or false, on ``device``: where that is no CPU, nobody waits for it here."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from interpboard.models.crossing import sent
+from interpboard.models.crossing import to_device
 
 HOST = "cpu"
 NO_LIMIT = sys.maxsize
@@ -25,7 +25,7 @@ class Kept:
         there = self.tensor.device
         parts = index if isinstance(index, tuple) else (index,)
         moved = tuple(p.to(there) if isinstance(p, torch.Tensor) else p for p in parts)
-        return sent(self.tensor[moved], self.device)
+        return to_device(self.tensor[moved], self.device)
 
     @property
     def shape(self) -> torch.Size:

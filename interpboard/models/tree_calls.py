@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from interpboard.models.calls import ALIBI, CACHES, LayerCall, hidden_of
-from interpboard.models.crossing import sent
+from interpboard.models.crossing import to_device
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import EnoughSeen, KeysValues, Prefix, StoppingCache
 
@@ -104,7 +104,7 @@ def called_at(
     """
     nodes, attending = call.hidden.shape[1], len(made[0])
     mask: torch.Tensor = call.arguments[_MASK]
-    ends = sent(ends, mask.device)
+    ends = to_device(ends, mask.device)
     at_nodes = mask[..., ends, :]
     own = torch.eye(len(ends), dtype=torch.bool, device=mask.device)
     itself = torch.zeros(len(ends), nodes, dtype=torch.bool, device=mask.device)

@@ -21,7 +21,7 @@ from transformers.utils.generic import ModelOutput
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.caught_body import CaughtBody
-from interpboard.models.crossing import sent
+from interpboard.models.crossing import to_device
 from interpboard.models.module_hooks import standing_in
 from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
@@ -174,7 +174,7 @@ def _unembedding_only(
     if unembedding.weight.is_meta:  # on disk: it is there only while the module itself runs
         raise TypeError("the weight of the unembedding is on disk")
     if isinstance(tokens, torch.Tensor):
-        tokens = sent(tokens, unembedding.weight.device)
+        tokens = to_device(tokens, unembedding.weight.device)
     weight = unembedding.weight[tokens]
     bias = None if unembedding.bias is None else unembedding.bias[tokens]
     with standing_in(unembedding, lambda hidden: by(hidden, weight, bias)):

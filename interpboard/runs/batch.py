@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from interpboard.models.calls import LayerCall, first_layer_input
-from interpboard.models.crossing import sent
+from interpboard.models.crossing import to_device
 from interpboard.models.faster_parts import faster_head
 from interpboard.models.finite import Tally
 from interpboard.models.fused_gelu import faster_passes
@@ -204,7 +204,7 @@ class Batch:
     def _bases(self, rows: Sequence[int], device: torch.device) -> torch.Tensor:
         """The recorded rows that ``rows``, which follow each other, start from; moved once a device."""
         if device not in self._base_on:
-            self._base_on[device] = sent(torch.tensor(self.base), device)
+            self._base_on[device] = to_device(torch.tensor(self.base), device)
         return self._base_on[device][rows[0] : rows[-1] + 1]
 
     def _attended(self, layer: int, there: _AtLayer) -> torch.Tensor:

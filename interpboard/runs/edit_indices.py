@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from interpboard.models.crossing import sent
+from interpboard.models.crossing import to_device
 from interpboard.runs.edits import Edit, EditGroup, HiddenPlaces, Indices, grouped, sent_places
 
 _Rows = Sequence[tuple[int, Edit]]
@@ -52,7 +52,7 @@ class EditIndices:
             groups = [group for key in keys for group in self._groups[key]]
             sizes = [group.rows * group.columns for group in groups]
             flat = torch.tensor([number for group in groups for number in group.numbers])
-            parts = iter(sent(flat, device).split(sizes) if groups else ())
+            parts = iter(to_device(flat, device).split(sizes) if groups else ())
             for key in keys:
                 self._sent[key] = [
                     next(parts).view(group.rows, group.columns) for group in self._groups[key]

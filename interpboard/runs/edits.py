@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 import torch
 
-from interpboard.models.crossing import sent, taken
+from interpboard.models.crossing import at_indices, to_device
 
 EditKind = Literal["zero", "patch", "add", "block"]
 
@@ -158,7 +158,7 @@ def block_keys(
 def sent_places(device: torch.device, places: Sequence[HiddenPlaces]) -> list[Indices]:
     """``places`` there, by one transfer: each would make the host wait for the device."""
     flat = torch.tensor([n for at, hides in places for n in (*at, *hides)], dtype=torch.long)
-    parts = iter(sent(flat, device).split([len(part) for place in places for part in place]))
+    parts = iter(to_device(flat, device).split([len(part) for place in places for part in place]))
     return [(next(parts), next(parts)) for _ in places]
 
 
@@ -201,9 +201,9 @@ def _placed(dimensions: int, length: int, row: int, edit: Edit, first: int) -> _
     dims = dimensions - 1 - (edit.head is not None) - (edit.neuron is not None)
     value = edit.value
     if edit.by_position:
-        value = taken(value, [position for position in everywhere if first <= position < stop])
+        value = at_indices(value, [position for position in everywhere if first <= position < stop])
     elif value.dim() == dims and value.shape[0] > 1 and len(which) < value.shape[0]:
-        value = taken(value, which)
+        value = at_indices(value, which)
     return _Placed(row, where, edit, value.reshape((1,) * (dims - value.dim()) + value.shape))
 
 
@@ -249,7 +249,7 @@ def _make(edited: torch.Tensor, group: EditGroup, numbers: torch.Tensor | None) 
     """The edits of ``group`` made in ``edited``; ``numbers``: its indices, if they are there already."""
     if numbers is None:
         # One transfer: each would make the host wait for the device.
-        numbers = sent(torch.tensor(group.indices), edited.device)
+        numbers = to_device(torch.tensor(group.indices), edited.device)
     some = group.placed
     row, *parts = numbers[: group.before, :, None]
     place = (row, numbers[group.before :].T, *parts)
@@ -257,5 +257,5 @@ def _make(edited: torch.Tensor, group: EditGroup, numbers: torch.Tensor | None) 
         edited[place] = 0
         return
     value = torch.stack([one.value for one in some if one.value is not None])
-    value = sent(value.to(edited.dtype), edited.device)
+    value = to_device(value.to(edited.dtype), edited.device)
     edited[place] = value if some[0].edit.kind == "patch" else edited[place] + value

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from interpboard.models.calls import LayerCall
-from interpboard.models.crossing import back, sent
+from interpboard.models.crossing import back, to_device
 from interpboard.models.fused_gelu import faster_passes
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
@@ -190,7 +190,7 @@ class _TreeBatch(Batch):
         # Before any edit is made in the layer: all of them lie behind its attention.
         self._made = keys_and_values_of(call, hidden[:attending]) if attending else None
         self.only_ends = True
-        ends = sent(self.ends, hidden.device)
+        ends = to_device(self.ends, hidden.device)
         return self._layer(len(self.run.calls) - 1, hidden[:, ends], joining, 0)
 
     def _called(self, call: LayerCall, hidden: torch.Tensor, attending: int | None) -> torch.Tensor:
@@ -200,7 +200,7 @@ class _TreeBatch(Batch):
 
     def _kept_heads(self, z: Kept, rows: list[int]) -> torch.Tensor:
         kept = super()._kept_heads(z, rows)
-        return kept[:, sent(self.ends, kept.device)] if self.only_ends else kept
+        return kept[:, to_device(self.ends, kept.device)] if self.only_ends else kept
 
 
 def _of_metrics(lm: LanguageModel, ended: torch.Tensor, metrics: Sequence[Metric]) -> torch.Tensor:
@@ -213,7 +213,7 @@ def _of_metrics(lm: LanguageModel, ended: torch.Tensor, metrics: Sequence[Metric
         flat = residual_to_some_logits(lm.anatomy, ended.flatten(0, 1), torch.tensor(tokens))
         logits = flat.unflatten(0, ended.shape[:2])
         columns = torch.tensor([[at[token] for token in own or ()] for own in asked])
-        places = sent(columns, logits.device).expand(len(logits), -1, -1)
+        places = to_device(columns, logits.device).expand(len(logits), -1, -1)
         own_logits = logits.gather(-1, places)
         values = metrics[0].of_tokens(own_logits).T
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from interpboard.errors import BadPosition, BadPrompt
-from interpboard.models.crossing import sent
+from interpboard.models.crossing import to_device
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import appended
@@ -83,7 +83,7 @@ def with_prefix(lm: LanguageModel, text: str, decoder_text: str) -> str:
 def input_ids(lm: LanguageModel, prompt: PromptInfo) -> torch.Tensor:
     """The prompt's ids [1, pos] on the model's device; an encoder–decoder's, so that it is seen from them
     where the prefix begins."""
-    ids = sent(torch.tensor([prompt.token_ids]), lm.device)
+    ids = to_device(torch.tensor([prompt.token_ids]), lm.device)
     return ids if lm.anatomy.strips is None else lm.anatomy.strips.code(ids, prompt.border)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from interpboard.errors import BadParameter
-from interpboard.models.crossing import taken
+from interpboard.models.crossing import at_indices
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Edit
@@ -47,7 +47,7 @@ class Replacement:
             return Edit(self.site, layer, "zero", head, where, None, neuron)
         value = self.values[layer]
         if where is not None and len(value) > 1:
-            value = taken(value, where)
+            value = at_indices(value, where)
         value = value if head is None else value[:, head]
         value = value if neuron is None else value[:, neuron]
         return Edit(self.site, layer, "add" if self.add else "patch", head, where, value, neuron)

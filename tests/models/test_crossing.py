@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from interpboard.models import crossing
-from interpboard.models.crossing import MOST_PINNED, back, sent, taken
+from interpboard.models.crossing import MOST_PINNED, at_indices, back, to_device
 
 CARD = torch.device("cuda:0")
 
@@ -42,14 +42,14 @@ class Told:
 
 def test_the_device_fetches_from_page_locked_memory_and_the_host_goes_on() -> None:
     calls: list[str] = []
-    sent(Told("ids", crossing.HOST, calls), CARD)  # type: ignore[arg-type]
+    to_device(Told("ids", crossing.HOST_DEVICE, calls), CARD)  # type: ignore[arg-type]
     assert calls == ["lock ids", "fetch locked ids"]
 
 
 def test_what_is_large_or_comes_from_a_device_is_not_locked() -> None:
     calls: list[str] = []
-    sent(Told("much", crossing.HOST, calls, MOST_PINNED + 1), CARD)  # type: ignore[arg-type]
-    sent(Told("there", torch.device("cuda:1"), calls), CARD)  # type: ignore[arg-type]
+    to_device(Told("much", crossing.HOST_DEVICE, calls, MOST_PINNED + 1), CARD)  # type: ignore[arg-type]
+    to_device(Told("there", torch.device("cuda:1"), calls), CARD)  # type: ignore[arg-type]
     assert calls == ["wait for much", "wait for there"]
 
 
@@ -60,7 +60,7 @@ def test_all_is_asked_for_and_nothing_is_read_before_it_has_arrived(
 
     def home(_shape: Any, dtype: torch.dtype, pin_memory: bool) -> Told:
         assert pin_memory
-        return Told("home", crossing.HOST, calls)
+        return Told("home", crossing.HOST_DEVICE, calls)
 
     def stream(device: torch.device) -> SimpleNamespace:
         return SimpleNamespace(synchronize=lambda: calls.append(f"wait for all of {device}"))
@@ -75,7 +75,7 @@ def test_all_is_asked_for_and_nothing_is_read_before_it_has_arrived(
 
 def test_on_a_cpu_nothing_is_copied() -> None:
     value = torch.arange(3.0)
-    assert sent(value, crossing.HOST) is value
+    assert to_device(value, crossing.HOST_DEVICE) is value
     assert back(value, value) == (value, value)
 
 
@@ -83,9 +83,9 @@ def test_on_a_cpu_nothing_is_copied() -> None:
 def test_what_is_taken_is_what_the_index_names(indices: tuple[int, ...]) -> None:
     value = torch.arange(8.0).reshape(4, 2)
     expected = value[torch.tensor(indices, dtype=torch.long)]
-    torch.testing.assert_close(taken(value, indices), expected, rtol=0, atol=0)
+    torch.testing.assert_close(at_indices(value, indices), expected, rtol=0, atol=0)
 
 
 def test_an_index_beyond_the_end_is_refused_and_not_cut_off() -> None:
     with pytest.raises(IndexError):
-        taken(torch.arange(4.0), (3, 4))
+        at_indices(torch.arange(4.0), (3, 4))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from interpboard.models.crossing import back, taken
+from interpboard.models.crossing import at_indices, back
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import most_numbers
 from interpboard.results import PromptInfo
@@ -63,7 +63,7 @@ def _change(
     alone = [head for of_cell in heads for head in of_cell if head is not None]
     if all(len(of_cell) == 1 for of_cell in heads) and len(alone) == len(cells):
         given, slope = (
-            taken(part.transpose(0, 1), alone)[:, :, None] for part in (clean, gradient)
+            at_indices(part.transpose(0, 1), alone)[:, :, None] for part in (clean, gradient)
         )
         cells = [[replace(edit, head=0) for edit in edits] for edits in cells]
     else:

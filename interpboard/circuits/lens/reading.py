@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from interpboard.errors import Unsupported
-from interpboard.models.crossing import back, sent
+from interpboard.models.crossing import back, to_device
 from interpboard.models.faster_parts import faster_head
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import most_numbers
@@ -88,7 +88,7 @@ def read_targets(
     most = _most(rows.device)
     a_step = max(1, most // (lm.anatomy.n_logits * rows.shape[1]))
     found, looks = [], _Looks(lm)
-    targets = sent(targets, rows.device)
+    targets = to_device(targets, rows.device)
     for chunk in rows.split(a_step):
         watch.check()
         logits = _logits(lm, chunk)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from interpboard.models.crossing import sent
+from interpboard.models.crossing import to_device
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.gradients.embeddings import each_gradient, wide
@@ -38,7 +38,7 @@ def path_integrals(
     ``ends`` [end, pos, d_model], the answer [end, pos]. ``rule``: points and weights, see
     ``quadrature``. The memory taken does not grow with their number.
     """
-    points, weights = (sent(torch.tensor(part).to(wide(ends)), ends.device) for part in rule)
+    points, weights = (to_device(torch.tensor(part).to(wide(ends)), ends.device) for part in rule)
     count = len(points) * len(ends)
     # Of each input what it adds is kept, so that the integral is gone on with where it gave way.
     name = ""
