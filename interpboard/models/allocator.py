@@ -6,7 +6,7 @@ import ctypes
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 LARGE_BLOCK, LARGE_WHERE_SHORT = 8 << 20, 1 << 20
 KERNELS_KEPT = 64
@@ -41,8 +41,7 @@ def give_back_large_blocks() -> None:
     _limit_blocks(_large[0], 8 * _large[0])  # the second is what it would come to by itself
 
 
-@contextmanager
-def large_blocks_reused(largest: int) -> Iterator[None]:
+def large_blocks_reused(largest: int) -> AbstractContextManager[None]:
     """While open, freed blocks of up to ``largest`` bytes are taken again and do not go back to the system;
     at the end all do.
 
@@ -50,22 +49,10 @@ def large_blocks_reused(largest: int) -> Iterator[None]:
     pages from the system anew is 47,000 page faults of a head grid of GPT-2 small. Nothing is changed where
     ``largest`` is no large block.
     """
-    if (
-        _large[0] < LARGE_BLOCK
-        or largest < LARGE_BLOCK
-        or not _limit_blocks(_MOST_KEPT, 8 * _MOST_KEPT)
-    ):
-        yield
-        return
-    try:
-        yield
-    finally:
-        give_back_large_blocks()
-        ctypes.CDLL(None).malloc_trim(0)
+    return _limited_meanwhile(largest >= LARGE_BLOCK, _MOST_KEPT, 8 * _MOST_KEPT)
 
 
-@contextmanager
-def blocks_given_back(smallest: int) -> Iterator[None]:
+def blocks_given_back(smallest: int) -> AbstractContextManager[None]:
     """While open, freed blocks of ``smallest`` bytes and more go back to the system, where those are at least
     a quarter of a large block; at the end all that is free does.
 
@@ -73,11 +60,13 @@ def blocks_given_back(smallest: int) -> Iterator[None]:
     between streams that are kept few are filled again: gradients of 2,048 tokens of GPT-2 small had 455 MiB
     of holes. For passes whose widest blocks are large by themselves.
     """
-    if (
-        _large[0] < LARGE_BLOCK
-        or not LARGE_BLOCK // 4 <= smallest < LARGE_BLOCK
-        or not _limit_blocks(smallest, LARGE_BLOCK)
-    ):
+    return _limited_meanwhile(LARGE_BLOCK // 4 <= smallest < LARGE_BLOCK, smallest, LARGE_BLOCK)
+
+
+@contextmanager
+def _limited_meanwhile(wanted: bool, of_heap: int, free: int) -> Iterator[None]:
+    """While open, the limits of ``_limit_blocks``, if ``wanted`` and memory is not short."""
+    if _large[0] < LARGE_BLOCK or not wanted or not _limit_blocks(of_heap, free):
         yield
         return
     try:
