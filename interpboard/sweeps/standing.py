@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from interpboard.errors import BadParameter, Cancelled
 from interpboard.files import atomic
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.pace import SweepPace
+from interpboard.sweeps.stop_signal import NO_SIGNAL, heeded_signal
 
 _NAME, _EVERY = "standing.json", 1.0  # seconds
 _REASONS = 20  # of them are written
@@ -34,7 +34,7 @@ class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
     """``rows`` passed of ``of``, results ``computed`` now and ``known`` before, ``failed`` of all, and why.
 
     ``rate`` in rows a second, ``left`` in seconds, None: not known. ``pid`` on ``host`` wrote it at the time
-    ``at``; ``why``: what ended it.
+    ``at``, and stops at ``signal`` (``NO_SIGNAL``: at none); ``why``: what ended it.
     """
 
     state: SweepState
@@ -47,6 +47,7 @@ class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 0.0
     left: float | None = None
     pid: int = 0
+    signal: int = NO_SIGNAL
     host: str = ""
     at: float = 0.0
     why: str = ""
@@ -71,17 +72,19 @@ def told_standing(
         heard = pace
         if time.monotonic() - written > _EVERY:
             written = time.monotonic()
-            _write(folder, pace, "running")
+            _write(folder, pace, "running", heeded)
         on_pace(pace)
 
-    _write(folder, heard, "running")
     try:
-        yield tell
-    except (KeyboardInterrupt, Cancelled):
+        with heeded_signal() as heeded:
+            _write(folder, heard, "running", heeded)
+            yield tell
+    except (KeyboardInterrupt, Cancelled, SystemExit):  # the last by Ray's own handler of SIGTERM
         _write(folder, heard, "stopped")
         raise
     except BaseException as error:
-        _write(folder, heard, "failed", str(error).splitlines()[0][:300] if str(error) else "")
+        why = str(error).splitlines()[0][:300] if str(error) else ""
+        _write(folder, heard, "failed", why=why)
         raise
     _write(folder, heard, "done")
 
@@ -105,16 +108,28 @@ def stop_sweep(path: Path) -> None:
         raise BadParameter(f"No sweep writes to {path} now.")
     if standing.host != socket.gethostname():
         raise BadParameter(f"It runs on {standing.host}.", "Stop it there.")
-    os.kill(standing.pid, signal.SIGINT)
+    if standing.signal == NO_SIGNAL:
+        raise BadParameter(
+            f"The sweep is a part of process {standing.pid}, which hears no signal for it.",
+            "Stop it there.",
+        )
+    os.kill(standing.pid, standing.signal)
 
 
-def _write(folder: SweepFolder, pace: SweepPace, state: SweepState, why: str = "") -> None:
+def _write(
+    folder: SweepFolder,
+    pace: SweepPace,
+    state: SweepState,
+    heeded: int = NO_SIGNAL,
+    *,
+    why: str = "",
+) -> None:
     """A disk that takes no more is said where results are written: this is not worth stopping for."""
     most = sorted(pace.reasons.items(), key=lambda item: -item[1])[:_REASONS]
     standing = SweepStanding(
         state=state, rows=pace.rows, of=pace.of, computed=pace.computed, known=pace.known,
         failed=pace.failed, reasons=dict(most), rate=pace.rate, left=pace.left,
-        pid=os.getpid(), host=socket.gethostname(), at=time.time(), why=why,
+        pid=os.getpid(), signal=heeded, host=socket.gethostname(), at=time.time(), why=why,
     )  # fmt: skip
     try:
         atomic.write_bytes(folder.path / _NAME, msgspec.json.encode(standing))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,28 +136,81 @@ def test_a_standing_that_cannot_be_read_is_none(tmp_path: Path) -> None:
 
 
 _SWEEPS = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from interpboard.sweeps.folder import SweepFolder
-from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.standing import told_standing
 folder = SweepFolder.open(Path(sys.argv[1]))
+ignored = sys.argv[2] == "ignored"  # as a shell starts what is to go on in the background
+signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
 with folder.alone(), told_standing(folder, lambda pace: None) as tell:
     print("begun", flush=True)
     time.sleep(60)
 """
 
 
-def test_a_sweep_of_another_process_is_stopped_by_its_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("interrupts", "stop"),
+    [
+        ("heeded", lambda out, _pid: stop_sweep(out)),
+        ("ignored", lambda out, _pid: stop_sweep(out)),
+        ("heeded", lambda _out, pid: os.kill(pid, signal.SIGTERM)),
+    ],
+    ids=["at a terminal", "in the background", "by kill"],
+)
+def test_a_sweep_of_another_process_is_stopped_by_its_folder(
+    tmp_path: Path, interrupts: str, stop: Callable[[Path, int], None]
+) -> None:
     out = swept(tmp_path, MODEL)
     with subprocess.Popen(
-        [sys.executable, "-c", _SWEEPS, str(out)],
+        [sys.executable, "-c", _SWEEPS, str(out), interrupts],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
-        stop_sweep(out)
+        stop(out, process.pid)
         assert process.wait(30) != 0
     standing = read_standing(out)
     assert standing is not None
     assert (standing.state, standing.runs) == ("stopped", False)
+
+
+def test_a_sweep_begun_with_interrupts_ignored_goes_on_when_the_terminal_sends_one(
+    tmp_path: Path,
+) -> None:
+    out = swept(tmp_path, MODEL)
+    with subprocess.Popen(
+        [sys.executable, "-c", _SWEEPS, str(out), "ignored"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        standing = read_standing(out)
+        assert standing is not None
+        assert standing.signal == signal.SIGTERM
+        assert standing.runs
+        process.kill()
+
+
+def test_a_sweep_that_no_signal_reaches_is_not_stopped_by_one(tmp_path: Path) -> None:
+    folder = SweepFolder.open(swept(tmp_path, MODEL))
+    refused: list[str] = []
+
+    def beside() -> None:
+        with folder.alone(), told_standing(folder, lambda _pace: None):
+            with pytest.raises(BadParameter) as found:
+                stop_sweep(folder.path)
+            refused.append(str(found.value))
+
+    thread = threading.Thread(target=beside)
+    thread.start()
+    thread.join()
+    assert f"a part of process {os.getpid()}" in refused[0]
+
+
+def test_what_a_program_does_at_the_signal_is_its_own_again_behind_a_sweep(tmp_path: Path) -> None:
+    folder = SweepFolder.open(swept(tmp_path, MODEL))
+    before = signal.getsignal(signal.SIGTERM)
+    with told_standing(folder, lambda _pace: None), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
