@@ -22,7 +22,7 @@ from tests.tui.fake import FakeEngine
 from tests.tui.real import forking
 from tui.app import InterpBoardApp
 from tui.terminal import pending
-from tui.testing.wait_until_idle import wait_until_idle
+from tui.testing.wait_until_idle import wait_until_idle, wait_until_painted
 
 HANGS_S = 240.0  # then the test ends with the line that waits
 LETTERS = string.ascii_letters + string.digits
@@ -60,6 +60,11 @@ class Board:
                 await wait_until_idle(self.app)
         if not idle:
             await self.pilot.pause()
+            # Begun by what a key has sent: the engine's own answers to it.
+            while self.app.turns.going and not pending.left(self.app):
+                await asyncio.sleep(0.001)
+            if not pending.left(self.app):
+                await wait_until_painted(self.app)
 
     async def write(self, text: str) -> None:
         """Type a text."""

@@ -31,15 +31,11 @@ async def wait_until_idle(app: InterpBoardApp) -> None:
         await _one_round(app)
 
 
-async def _one_round(app: InterpBoardApp) -> None:
-    while pending.resizing(app) or app.keys_wait:
-        await _pause(app)
-    await _controllers_idle(app)
-    screen_idle = getattr(app.screen, "settled", None)
-    if screen_idle is not None:
-        await screen_idle()
-    while app.panes.moving or app.turns.going:
-        await _pause(app)
+async def wait_until_painted(app: InterpBoardApp) -> None:
+    """Wait until what the app shows is on the screen, whatever the engine still does.
+
+    Raises as ``wait_until_idle`` does.
+    """
     rounds = 2  # what a resize shows or hides is laid out after its first paint
     while rounds > 0 or pending.unpainted(app.screen) or pending.unpainted_behind(app):
         rounds -= 1
@@ -49,6 +45,18 @@ async def _one_round(app: InterpBoardApp) -> None:
             _check_alive(app)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(painted.wait(), PAINT_S)
+
+
+async def _one_round(app: InterpBoardApp) -> None:
+    while pending.resizing(app) or app.keys_wait:
+        await _pause(app)
+    await _controllers_idle(app)
+    screen_idle = getattr(app.screen, "settled", None)
+    if screen_idle is not None:
+        await screen_idle()
+    while app.panes.moving or app.turns.going:
+        await _pause(app)
+    await wait_until_painted(app)
 
 
 async def _controllers_idle(app: InterpBoardApp) -> None:
