@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import heapq
-import json
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -21,7 +20,8 @@ from interpboard.datasets.columns import (
     path_and_columns,
     read_columns,
 )
-from interpboard.datasets.formats import READERS, files_read_with, read_rows, suffix_of
+from interpboard.datasets.formats import READERS, files_read_with, read_rows
+from interpboard.datasets.found_files import dataset_files
 from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
 
@@ -29,9 +29,7 @@ SHUFFLED_MOST = 200_000  # rows that are held to be shuffled
 _BEGINNING = 100  # rows
 _DIGEST = "blake2b"
 _LONGEST_NAME = 1024
-_BEHAVIOURS = Path(__file__).parents[1] / "circuits" / "discovery" / "behaviours"
 _WITH_COLUMNS = re.compile(r"(\S[^\n]*?\.\w+)\s+(\w+=[^>=\s][^\n]*)")
-_SAVED_BY_DATASETS = ("state.json", "dataset_info.json")  # a folder that the library datasets wrote
 
 
 @dataclass(frozen=True)
@@ -109,14 +107,14 @@ def open_dataset(
     limit: int | None = None,
     shuffle: int | None = None,
 ) -> Dataset:
-    """The dataset that ``paths`` name: files, patterns (``runs/*.jsonl``), and folders of either kind, of
-    files that can be read, or saved by the library datasets; or a behaviour of the demo model, ``ioi``.
-    Raises ``BadParameter``.
+    """The dataset that ``paths`` name, as ``dataset_files`` finds them. Raises ``BadParameter``, also where
+    a file is named twice: its rows would count twice.
     """
     if limit is not None and limit < 1:
         raise BadParameter(f"The limit is at least 1, not {limit}.")
-    files = [file for path in paths for file in _files(str(path))]
-    if again := [file for file in dict.fromkeys(files) if files.count(file) > 1]:
+    files = [file for path in paths for file in dataset_files(str(path))]
+    places = Counter(file.resolve() for file in files)
+    if again := [file for file in files if places[file.resolve()] > 1]:
         raise BadParameter(f"{again[0]} is named twice.", "Name each file once.")
     if not files:
         raise BadParameter("There is no dataset.", "Name a file, a folder or a pattern.")
@@ -185,68 +183,3 @@ def texts_of(given: str | Sequence[str]) -> list[str]:
     if len(name.split()) == 1 and _is_of_rows(name):
         raise BadParameter(f"There is no file {name}.", "Check the name.")
     return [line for line in given.splitlines() if line]
-
-
-def _files(path: str) -> list[Path]:
-    place = Path(path)
-    if place.is_dir():
-        return _of_folder(place)
-    if place.exists():
-        return [place]
-    found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]
-    files = [file for file in found if file.is_file()]
-    behaviour = _BEHAVIOURS / f"{path}.json"
-    if not files and behaviour.parent == _BEHAVIOURS and behaviour.is_file():
-        return [behaviour]
-    if not files:
-        pattern = any(mark in path for mark in "*?[")
-        problem = f"Nothing fits {path}." if pattern else f"There is no file {path}."
-        raise BadParameter(problem, "Check the name.")
-    return files
-
-
-def _of_folder(folder: Path) -> list[Path]:
-    if (folder / "dataset_dict.json").is_file():
-        splits = _splits(folder / "dataset_dict.json")
-        raise BadParameter(
-            f"{folder} has the parts {', '.join(splits) or '(none)'}.",
-            f"Name one: {folder / splits[0] if splits else folder}.",
-        )
-    if all((folder / name).is_file() for name in _SAVED_BY_DATASETS):
-        return _saved_by_datasets(folder)
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and (suffix_of(file) != ".txt" or file.suffix.lower() == ".txt")
-    ]
-    if not files:
-        raise BadParameter(
-            f"{folder} has no file that can be read.", f"Those are {', '.join(READERS)}."
-        )
-    return files
-
-
-def _saved_by_datasets(folder: Path) -> list[Path]:
-    """Its files in the order that it says; a selection of rows, or one filtered, is not guessed at."""
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        names = [str(own["filename"]) for own in state["_data_files"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadParameter(f"{folder} is no whole dataset: {error}.", "Save it again.") from None
-    if state.get("_indices_files"):
-        raise BadParameter(
-            f"{folder} is a selection of rows.", "Save it with flatten_indices() first."
-        )
-    files = [folder / name for name in names]
-    if missing := [file for file in files if not file.is_file()]:
-        raise BadParameter(f"There is no file {missing[0]}.", "Save the dataset again.")
-    return files
-
-
-def _splits(path: Path) -> list[str]:
-    try:
-        return [str(name) for name in json.loads(path.read_text(encoding="utf-8"))["splits"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []

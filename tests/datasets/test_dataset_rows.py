@@ -196,44 +196,10 @@ def test_a_chat_may_be_a_row(tmp_path: Path) -> None:
     assert rows(path)[0].messages == (("system", "Be brief."), ("user", "Hi"))
 
 
-def test_folders_patterns_and_saved_datasets_are_found(tmp_path: Path) -> None:
-    for name in ("b", "a"):
-        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": name}), encoding="utf-8")
-    (tmp_path / "notes.md").write_text("not data", encoding="utf-8")
-    (tmp_path / ".hidden.jsonl").write_text("{}", encoding="utf-8")
-    assert [row.text for row in rows(tmp_path)] == ["a", "b"]
-    assert [row.number for row in rows(tmp_path)] == [0, 1]
-    assert [row.text for row in rows(tmp_path / "*.jsonl")] == ["a", "b"]
-    saved = tmp_path / "saved"
-    saved.mkdir()
-    written(saved, "arrow")
-    state = {"_data_files": [{"filename": "data.arrow"}], "_indices_files": None}
-    (saved / "state.json").write_text(json.dumps(state))
-    (saved / "dataset_info.json").write_text("{}")
-    assert len(rows(saved)) == len(RECORDS)
-    (saved / "state.json").write_text(json.dumps({**state, "_indices_files": [{"filename": "i"}]}))
-    with pytest.raises(BadParameter, match="selection of rows"):
-        rows(saved)
-    (tmp_path / "parts").mkdir()
-    (tmp_path / "parts" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
-    with pytest.raises(BadParameter, match=r"parts train, test.*parts/train"):
-        rows(tmp_path / "parts")
-
-
 def test_a_behaviour_is_named_like_a_file() -> None:
     found = rows(Path("ioi"))
     assert len(found) == 40
     assert all(row.text and row.corrupted and row.target and row.foil for row in found)
-
-
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(BadParameter, match="no file"):
-        rows(tmp_path / "none.jsonl")
-    with pytest.raises(BadParameter, match="Nothing fits"):
-        rows(tmp_path / "*.csv")
-    (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(BadParameter, match="Cannot read"):
-        rows(tmp_path / "cut.parquet")
 
 
 def test_a_sample_is_the_same_for_a_seed_and_keeps_its_numbers(tmp_path: Path) -> None:
