@@ -20,7 +20,6 @@ A line that cannot be used is read with its ``problem``: a reader refuses it, or
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from typing import Any
 
 from interpboard.display import visible
 from interpboard.errors import BadParameter
+from interpboard.files.json_names import json_marked, name_twice
 
 FIELDS = ("clean", "corrupted", "target", "foil", "subject")
 LARGEST_DATASET = 20_000_000  # bytes
@@ -134,7 +134,7 @@ def named_fields(given: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _of_json(line: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(line) if line.lstrip().startswith("{") else None
+        found = json_marked(line) if line.lstrip().startswith("{") else None
     except (ValueError, RecursionError) as error:
         if not _BEGINS_JSON.match(line):
             return None
@@ -142,6 +142,8 @@ def _of_json(line: str) -> dict[str, Any] | None:
         raise _NoExample(f"is no JSON: {reason}", "Mend it, or write it as text.") from None
     if not isinstance(found, dict) or not set(FIELDS) & set(found):
         return None
+    if (twice := name_twice(found)) is not None:
+        raise _NoExample(f"has {twice!r} twice", "Leave one.")
     return _named(found)
 
 

@@ -7,7 +7,6 @@ format cannot give, half a line or a text that is no UTF-8, is a row with its pr
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +14,18 @@ from typing import Any
 
 from interpboard.datasets.columns import Columns
 from interpboard.datasets.dataset_lines import read_line
-from interpboard.datasets.rows import DatasetRow, UnusableRow, row_of_line, row_of_record
+from interpboard.datasets.rows import (
+    DatasetRow,
+    UnusableRow,
+    refuse_names_twice,
+    row_of_line,
+    row_of_record,
+)
 from interpboard.datasets.templates import read_template
 from interpboard.datasets.text_files import LONGEST_LINE, byte_lines, reading_file, texts, whole
 from interpboard.display import visible
 from interpboard.errors import BadParameter, MissingPackage
+from interpboard.files.json_names import Repeated, json_marked
 
 _A_BATCH = 1024  # rows of Parquet and Arrow
 
@@ -63,7 +69,7 @@ def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow
         try:
             if isinstance(text, UnusableRow):
                 raise text
-            yield _made(_object(text), columns, number, f"{path.name}:{at}")
+            yield _made(_object(_parsed(text)), columns, number, f"{path.name}:{at}")
         except UnusableRow as error:
             yield DatasetRow(number, f"{path.name}:{at}", problem=str(error))
         number += 1
@@ -71,22 +77,24 @@ def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow
 
 def _json(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     try:
-        found = json.loads(whole(path))
+        found = json_marked(whole(path))
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise BadParameter(
             f"{path} is no JSON: {reason}.", "One object a line is .jsonl."
         ) from None
+    if isinstance(found, Repeated):
+        raise BadParameter(f"{path} has {found.name!r} twice.", "Leave one.")
     if isinstance(found, dict):
         found = found.get("examples")  # of a behaviour, as circuits have them
     if not isinstance(found, list):
         raise BadParameter(f"{path} is no list of rows.", "Write [{...}, ...], or use .jsonl.")
     for at, record in enumerate(found):
         place = f"{path.name}[{at}]"
-        if isinstance(record, dict):
-            yield _made(record, columns, first + at, place)
-        else:
-            yield DatasetRow(first + at, place, problem="is no object of columns")
+        try:
+            yield _made(_object(record), columns, first + at, place)
+        except UnusableRow as error:
+            yield DatasetRow(first + at, place, problem=str(error))
 
 
 def _comma_separated(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
@@ -226,13 +234,18 @@ def _made(record: dict[str, Any], columns: Columns, number: int, place: str) -> 
         return DatasetRow(number, place, problem=str(error))
 
 
-def _object(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> Any:
     try:
-        found = json.loads(text)
+        return json_marked(text)
     except (ValueError, RecursionError) as error:
         raise UnusableRow(f"is no JSON: {str(error).splitlines()[0]}") from None
+
+
+def _object(found: Any) -> dict[str, Any]:
+    """``found`` of ``json_marked`` as a record."""
     if not isinstance(found, dict):
         raise UnusableRow("is no object of columns")
+    refuse_names_twice(found)
     return found
 
 

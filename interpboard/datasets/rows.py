@@ -16,6 +16,7 @@ from typing import Any
 
 from interpboard.datasets.dataset_lines import DatasetLine
 from interpboard.display import visible
+from interpboard.files.json_names import json_marked, name_twice
 
 KNOWN_COLUMNS = (
     "text", "messages", "target", "foil", "corrupted", "subject", "label", "position",
@@ -96,9 +97,10 @@ def choices_of(row: DatasetRow) -> str | None:
     found: Any = given
     if isinstance(given, str) and given.lstrip()[:1] in ("[", "{"):
         try:
-            found = json.loads(given)
+            found = json_marked(given)
         except (ValueError, RecursionError):
             raise UnusableRow("has choices that are no JSON") from None
+        refuse_names_twice(found)
         found = found.get("text") if isinstance(found, dict) else found
     if isinstance(found, str):
         return found
@@ -107,6 +109,12 @@ def choices_of(row: DatasetRow) -> str | None:
     if any(len(text.splitlines()) != 1 or not text.strip() for text in found):
         raise UnusableRow("has a choice that is not one line of text")
     return "\n".join(found)
+
+
+def refuse_names_twice(found: Any) -> None:
+    """Raise ``UnusableRow`` where an object of ``json_marked`` has a name twice: which is meant?"""
+    if (twice := name_twice(found)) is not None:
+        raise UnusableRow(f"has {twice!r} twice in one object")
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,9 +203,10 @@ def _position(value: Any) -> int | None:
 def _messages(value: Any) -> tuple[tuple[str, str], ...]:
     if isinstance(value, str):  # a column of a CSV file
         try:
-            value = json.loads(value)
+            value = json_marked(value)
         except (ValueError, RecursionError):
             raise UnusableRow("has messages that are no JSON") from None
+        refuse_names_twice(value)
     found = []
     for message in value if isinstance(value, list | tuple) else [None]:
         parts = (

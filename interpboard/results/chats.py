@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from interpboard.errors import BadPrompt
+from interpboard.files.json_names import json_marked, name_twice
 from interpboard.results.info import Chat, Message
 
 _OF_MESSAGE = ("role", "content")
@@ -66,18 +66,12 @@ def _message(given: Any, where: str) -> Message:
 def chat_in(text: str, where: str = "The chat") -> Chat:
     """The chat whose JSON ``text`` is, see ``read_chat``. Raises ``BadPrompt``."""
     try:
-        given = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        given = json_marked(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise BadPrompt(f"{where} is not JSON: {error}.", _FORM) from None
+    if (twice := name_twice(given)) is not None:
+        raise BadPrompt(f"{where} has {twice!r} twice in one object.", "Leave one.")
     return read_chat(given, where)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are there once: of two values JSON keeps the last, without a word."""
-    for at, (name, _) in enumerate(pairs):
-        if any(name == other for other, _ in pairs[:at]):
-            raise ValueError(f"{name!r} is there twice in one object")
-    return dict(pairs)
 
 
 def _no_number(name: str) -> None:

@@ -188,7 +188,7 @@ def test_a_model_without_a_template_says_so_and_takes_one() -> None:
         ('[{"content": "a"}]', "message 0 has no role"),
         ('[{"role": 5, "content": "a"}]', "its role is no text"),
         ('[{"role": "user", "content": [{"type": "text", "text": "a"}]}]', "content in parts"),
-        ('[{"role": "user", "content": "a", "content": "b"}]', "'content' is there twice"),
+        ('[{"role": "user", "content": "a", "content": "b"}]', "'content' twice in one object"),
         ('{"messages": [], "other": 1}', "has 'other'"),
         ('{"messages": [], "tools": 5}', "tools are a list"),
         ('{"messages": [], "tools": [{"maximum": NaN}]}', "NaN is no number"),
