@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interpboard.datasets.rows import NAMED_COLUMNS, UnusableRow
+from interpboard.datasets.rows import NAMED_COLUMNS, SCALARS, UnusableRow, is_nothing
 from interpboard.errors import BadParameter
 
 NO_COLUMN = "has no column"
@@ -114,8 +114,10 @@ def filled(template: str, record: Mapping[str, Any]) -> str:
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
-        if record.get(name) in (None, ""):
+        if is_nothing(record.get(name)):
             raise UnusableRow(f"has nothing for {{{name}}}")
+        if not isinstance(record[name], SCALARS):
+            raise UnusableRow(f"has for {{{name}}} neither a text nor a number")
         return str(record[name])
 
     held = template.replace("{{", "\0").replace("}}", "\1")

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from interpboard.datasets.arrow_files import arrow_rows, parquet_rows
 from interpboard.datasets.columns import Columns
 from interpboard.datasets.dataset_lines import read_line
-from interpboard.datasets.rows import (
-    DatasetRow,
-    UnusableRow,
-    refuse_names_twice,
-    row_of_line,
-    row_of_record,
-)
+from interpboard.datasets.records import check_columns, row_of_columns
+from interpboard.datasets.rows import DatasetRow, UnusableRow, refuse_names_twice, row_of_line
 from interpboard.datasets.templates import read_template
 from interpboard.datasets.text_files import LONGEST_LINE, byte_lines, reading_file, texts, whole
-from interpboard.display import visible
-from interpboard.errors import BadParameter, MissingPackage
+from interpboard.errors import BadParameter
 from interpboard.files.json_names import Repeated, json_marked
-
-_A_BATCH = 1024  # rows of Parquet and Arrow
 
 Reader = Callable[[Path, Columns, int], Iterator[DatasetRow]]
 
@@ -69,7 +61,7 @@ def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow
         try:
             if isinstance(text, UnusableRow):
                 raise text
-            yield _made(_object(_parsed(text)), columns, number, f"{path.name}:{at}")
+            yield row_of_columns(_object(_parsed(text)), columns, number, f"{path.name}:{at}")
         except UnusableRow as error:
             yield DatasetRow(number, f"{path.name}:{at}", problem=str(error))
         number += 1
@@ -92,7 +84,7 @@ def _json(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     for at, record in enumerate(found):
         place = f"{path.name}[{at}]"
         try:
-            yield _made(_object(record), columns, first + at, place)
+            yield row_of_columns(_object(record), columns, first + at, place)
         except UnusableRow as error:
             yield DatasetRow(first + at, place, problem=str(error))
 
@@ -117,9 +109,7 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
         except csv.Error as error:
             raise BadParameter(f"{path} is no CSV: {error}.", "Check its first line.") from None
         head = [name.removeprefix("\ufeff").strip() for name in names]
-        if twice := [name for name in dict.fromkeys(head) if head.count(name) > 1]:
-            raise BadParameter(f"{path} has the column {twice[0]!r} twice.", "Rename one.")
-        _check_columns(path, columns, head)
+        check_columns(path, columns, head)
         number = first
         while True:
             begin = reader.line_num + 1
@@ -141,44 +131,7 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
                 yield DatasetRow(number, place, problem=problem)
             else:
                 record = dict(zip(head, values, strict=True))
-                yield _made(record, columns, number, place)
-            number += 1
-
-
-def _parquet(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
-    pq = _pyarrow("parquet")
-    with _arrow_errors(path):
-        file = pq.ParquetFile(path)
-        _check_columns(path, columns, file.schema_arrow.names)
-        batches = file.iter_batches(batch_size=_A_BATCH)
-    yield from _of_batches(path, batches, columns, first)
-
-
-def _arrow(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
-    ipc = _pyarrow("ipc")
-    with _arrow_errors(path), path.open("rb") as raw:
-        begins = raw.read(6)
-        raw.seek(0)
-        if begins == b"ARROW1":
-            file = ipc.open_file(raw)
-            batches = (file.get_batch(i) for i in range(file.num_record_batches))
-            names = file.schema.names
-        else:
-            batches = ipc.open_stream(raw)
-            names = batches.schema.names
-        _check_columns(path, columns, names)
-        yield from _of_batches(path, iter(batches), columns, first)
-
-
-def _of_batches(path: Path, batches: Any, columns: Columns, first: int) -> Iterator[DatasetRow]:
-    number = first
-    while True:
-        with _arrow_errors(path):
-            batch = next(batches, None)
-        if batch is None:
-            return
-        for record in batch.to_pylist():
-            yield _made(record, columns, number, f"{path.name}[{number - first}]")
+                yield row_of_columns(record, columns, number, place)
             number += 1
 
 
@@ -186,7 +139,7 @@ def _templates(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]
     template = read_template(path, whole(path))
     if template.table is None:
         for at, record in enumerate(template.records()):
-            yield _made(record, columns, first + at, f"{path.name}[{at}]")
+            yield row_of_columns(record, columns, first + at, f"{path.name}[{at}]")
         return
     files_read_with(path)
     if columns.taken:
@@ -220,18 +173,11 @@ READERS: dict[str, Reader] = {
     ".json": _json,
     ".csv": _comma_separated,
     ".tsv": _tab_separated,
-    ".parquet": _parquet,
-    ".arrow": _arrow,
-    ".feather": _arrow,
+    ".parquet": parquet_rows,
+    ".arrow": arrow_rows,
+    ".feather": arrow_rows,
     ".toml": _templates,
 }
-
-
-def _made(record: dict[str, Any], columns: Columns, number: int, place: str) -> DatasetRow:
-    try:
-        return row_of_record(columns.named(record), number, place)
-    except UnusableRow as error:
-        return DatasetRow(number, place, problem=str(error))
 
 
 def _parsed(text: str) -> Any:
@@ -247,44 +193,3 @@ def _object(found: Any) -> dict[str, Any]:
         raise UnusableRow("is no object of columns")
     refuse_names_twice(found)
     return found
-
-
-def _check_columns(path: Path, columns: Columns, head: list[str]) -> None:
-    """Raise ``BadParameter`` where no row of the file can have a text."""
-    if missing := columns.missing(head):
-        raise BadParameter(
-            f"{path} has no column {missing[0]!r}.", f"It has {', '.join(head) or 'none'}."
-        )
-    named = {*head, *(ours for ours, _ in columns.taken)}
-    if not named & {"text", "clean", "messages"}:
-        if len(head) == 1 and (mark := next((mark for mark in ";\t|," if mark in head[0]), "")):
-            raise BadParameter(
-                f"{path} has {visible(mark)} between its columns.",
-                "Save it with commas, or with tabs as .tsv.",
-            )
-        raise BadParameter(
-            f"{path} has no column text; it has {', '.join(head) or 'none'}.",
-            f"Say which it is: --columns text={head[0] if head else 'NAME'}.",
-        )
-
-
-@contextmanager
-def _arrow_errors(path: Path) -> Iterator[None]:
-    from pyarrow import ArrowException
-
-    try:
-        yield
-    except (ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise BadParameter(f"Cannot read {path}: {reason}.", "Was it cut short?") from error
-
-
-def _pyarrow(module: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(f"pyarrow.{module}")
-    except ImportError:
-        raise MissingPackage(
-            "Parquet and Arrow need pyarrow.", "pip install 'interpboard[sweep]'"
-        ) from None

@@ -12,6 +12,8 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 from interpboard.datasets.dataset_lines import DatasetLine
@@ -23,6 +25,8 @@ KNOWN_COLUMNS = (
 )  # fmt: skip
 NAMED_COLUMNS = (*KNOWN_COLUMNS, "choices")
 """Those that a file may have under other names. ``choices`` is kept beside the others: ``choices_of``."""
+SCALARS = (str, int, float, bool, Decimal, date, time)
+"""What is written as one text; bytes, lists and objects are not."""
 _TEXTS = ("corrupted", "subject")
 _SHOWN = 60
 
@@ -118,7 +122,7 @@ def refuse_names_twice(found: Any) -> None:
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in record.items() if not _nothing(value)}
+    given = {name: value for name, value in record.items() if not is_nothing(value)}
     if "clean" in given:
         if "text" in given:
             raise UnusableRow("has both text and clean")
@@ -148,14 +152,15 @@ def _beside(record: Mapping[str, Any]) -> dict[str, Any]:
     other: dict[str, Any] = {}
     for name, value in record.items():
         with suppress(UnusableRow):
-            if name == "label" and not _nothing(value):
+            if name == "label" and not is_nothing(value):
                 other[name] = _plain(name, value)
-            elif name not in (*KNOWN_COLUMNS, "clean") and not _nothing(value):
+            elif name not in (*KNOWN_COLUMNS, "clean") and not is_nothing(value):
                 other[_named(name)] = _kept(name, value)
     return {"label": other.pop("label", None), "other": other}
 
 
-def _nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
+    """Has a row no value here? An empty text and NaN, as tables write what is missing, are none."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
@@ -180,7 +185,7 @@ def _one(name: str, value: Any) -> str | None:
 
 
 def _plain(name: str, value: Any) -> str:
-    if not isinstance(value, str | int | float | bool):
+    if not isinstance(value, SCALARS):
         raise UnusableRow(f"has a {name} that is neither a text nor a number")
     return _text(name, str(value))
 
@@ -192,7 +197,7 @@ def _position(value: Any) -> int | None:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         number = None
-    whole = number is not None and not (isinstance(value, float) and value != number)
+    whole = number is not None and (isinstance(value, str) or value == number)
     if not whole or isinstance(value, bool):
         raise UnusableRow(
             f"has the position {visible(str(value)[:_SHOWN])}, which is no whole number"
@@ -225,8 +230,14 @@ def _named(name: object) -> str:
 
 
 def _kept(name: object, value: Any) -> str | int | float | bool:
-    """A column that is only kept: numbers and texts as they are, anything else as JSON text."""
+    """A column that is only kept: numbers and texts as they are, lists and objects as JSON, else as text."""
     if isinstance(value, int | float | bool):
         return value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    whole = isinstance(value, list | tuple | dict)
+    text = json.dumps(value, ensure_ascii=False, default=_written) if whole else _written(value)
     return _text(visible(str(name)[:_SHOWN]), text)
+
+
+def _written(value: Any) -> str:
+    """A value of Parquet or TOML as text: a date as 2020-01-02, a decimal with its digits, bytes in hex."""
+    return value.hex() if isinstance(value, bytes) else str(value)
