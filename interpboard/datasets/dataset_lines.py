@@ -21,6 +21,7 @@ A line that cannot be used is read with its ``problem``: a reader refuses it, or
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ _BAR = " | "
 _COMMENT = re.compile(r"#(?:\s|$)")
 _BEGINS_JSON = re.compile(rf'\s*\{{\s*"(?:{"|".join(FIELDS)})"\s*:')
 _BY_ID = re.compile(r"#[0-9]+", re.ASCII)
+_MARKS_16 = (BOM_UTF16_LE, BOM_UTF16_BE)
+_MARKS_32 = (BOM_UTF32_LE, BOM_UTF32_BE)
 _SHOWN = 60  # characters of a line in a message
 _REMEDY = "Write: clean => corrupted | target | foil. In a prompt, \\=> and \\| are themselves."
 
@@ -89,18 +92,43 @@ def dataset_text(path: Path) -> str:
         raise BadParameter(problem, "Check it.") from error
     if len(raw) > LARGEST_DATASET:
         raise BadParameter(f"{path} has more than {LARGEST_DATASET // 10**6} MB.", "Split it.")
+    refuse_wide_text(path, raw)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadParameter(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from None
 
 
+def refuse_wide_text(path: Path, begin: bytes) -> None:
+    """Raise ``BadParameter`` where a file that begins with ``begin`` is UTF-16 or UTF-32, by its mark or by
+    the zeros beside its first letters: read as UTF-8 each would be followed by a NUL."""
+    width = "UTF-32" if begin[:4] in _MARKS_32 or begin[:4].count(0) > 2 else "UTF-16"
+    if begin[:4] in _MARKS_32 or begin[:2] in _MARKS_16:
+        raise BadParameter(f"{path} is {width} text.", "Save it as UTF-8.")
+    if b"\0" in begin[:4]:
+        raise BadParameter(
+            f"{path} begins with letters and NULs, as {width} text does.", "Save it as UTF-8."
+        )
+
+
+def refuse_line_ends(source: str | Path, first: str) -> None:
+    """Raise ``BadParameter`` where ``first``, a file's first line, is all of it and holds carriage returns:
+    ends of lines of another kind, by which all lines would be one prompt."""
+    if "\r" in first[:-1] and not first.endswith("\n"):
+        raise BadParameter(
+            f"{source} ends its lines with carriage returns alone.", "Save it with line feeds."
+        )
+
+
 def dataset_lines(text: str | Iterable[str], source: str = "") -> list[DatasetLine]:
     """Every line of ``text``, or of lines given one by one, that is no comment and not blank.
 
-    ``source`` is what errors call it. Only a line feed ends a line: U+2028, say, is a part of one.
+    ``source`` is what errors call it. Only a line feed ends a line: U+2028, say, is a part of one. Raises
+    ``BadParameter`` for a file whose lines end otherwise.
     """
     if isinstance(text, str):
+        if source:
+            refuse_line_ends(source, text[: text.find("\n") + 1] or text)
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     found = (read_line(line, number, source) for number, line in enumerate(text, 1))
     return [line for line in found if line is not None]

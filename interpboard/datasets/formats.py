@@ -101,13 +101,15 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
     csv.field_size_limit(LONGEST_LINE)
     with reading_file(path) as file:
         # Bytes that are no UTF-8 stay marked, and make their row unusable instead of the file.
-        lines = (line.decode("utf-8", "surrogateescape") for line in byte_lines(file))
+        lines = (line.decode("utf-8", "surrogateescape") for line in byte_lines(path, file))
         # Strict: a quote that is never closed would make all lines behind it one row, without a word.
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
             names = next(reader, [])
         except csv.Error as error:
-            raise BadParameter(f"{path} is no CSV: {error}.", "Check its first line.") from None
+            raise BadParameter(
+                f"{path} is no CSV: {_reason(error)}.", "Check its first line."
+            ) from None
         head = [name.removeprefix("\ufeff").strip() for name in names]
         check_columns(path, columns, head)
         number = first
@@ -117,7 +119,7 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
                 values = next(reader, None)
             except csv.Error as error:
                 over = f" (lines {begin} to {reader.line_num})" * (reader.line_num > begin)
-                problem = f"is no CSV: {error}{over}"
+                problem = f"is no CSV: {_reason(error)}{over}"
                 yield DatasetRow(number, f"{path.name}:{begin}", problem=problem)
                 number += 1
                 continue
@@ -133,6 +135,12 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
                 record = dict(zip(head, values, strict=True))
                 yield row_of_columns(record, columns, number, place)
             number += 1
+
+
+def _reason(error: csv.Error) -> str:
+    """What ``error`` says; of a carriage return it speaks as to a programmer."""
+    said = str(error)
+    return "a carriage return stands outside quotes" if "new-line character" in said else said
 
 
 def _templates(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:

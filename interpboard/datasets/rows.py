@@ -27,6 +27,7 @@ NAMED_COLUMNS = (*KNOWN_COLUMNS, "choices")
 """Those that a file may have under other names. ``choices`` is kept beside the others: ``choices_of``."""
 SCALARS = (str, int, float, bool, Decimal, date, time)
 """What is written as one text; bytes, lists and objects are not."""
+HAS_NUL = "has a NUL, as UTF-16 text has that is read as UTF-8"
 _TEXTS = ("corrupted", "subject")
 _SHOWN = 60
 
@@ -132,14 +133,14 @@ def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
         raise UnusableRow("has both a text and messages" if text is not None else "has no text")
     fields: dict[str, Any] = {}
     if text is not None:
-        fields["text"] = _text("text", text)
+        fields["text"] = _of_prompt("text", text)
     else:
         fields["messages"] = _messages(messages)
     for name in ("target", "foil"):
         fields[name] = _one(name, given.pop(name, None))
     for name in _TEXTS:
         value = given.pop(name, None)
-        fields[name] = None if value is None else _text(name, value)
+        fields[name] = None if value is None else _of_prompt(name, value)
     label = given.pop("label", None)
     fields["label"] = None if label is None else _plain("label", label)
     fields["position"] = _position(given.pop("position", None))
@@ -172,16 +173,23 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
+def _of_prompt(name: str, value: Any) -> str:
+    """A text that a model is to read."""
+    if "\0" in _text(name, value):
+        raise UnusableRow(HAS_NUL)
+    return str(value)
+
+
 def _one(name: str, value: Any) -> str | None:
     """The one token that a row names: a metric explains one."""
     if value is None or isinstance(value, str):
-        return None if value is None else _text(name, value)
+        return None if value is None else _of_prompt(name, value)
     words = list(value) if isinstance(value, list | tuple) else [None]
     if not all(isinstance(word, str) for word in words):
         raise UnusableRow(f"has a {name} that is no text")
     if len(words) != 1:
         raise UnusableRow(f"has {len(words)} texts as its {name}, and a metric takes one")
-    return _text(name, words[0])
+    return _of_prompt(name, words[0])
 
 
 def _plain(name: str, value: Any) -> str:
@@ -219,7 +227,7 @@ def _messages(value: Any) -> tuple[tuple[str, str], ...]:
         )
         if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
             raise UnusableRow("has messages that are no list of {role, content}")
-        found.append((_text("a role", parts[0]), _text("a message", parts[1])))
+        found.append((_of_prompt("a role", parts[0]), _of_prompt("a message", parts[1])))
     if not found:
         raise UnusableRow("has no messages")
     return tuple(found)

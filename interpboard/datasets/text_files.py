@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from interpboard.datasets.dataset_lines import LARGEST_DATASET
-from interpboard.datasets.rows import UnusableRow
+from interpboard.datasets.dataset_lines import (
+    LARGEST_DATASET,
+    refuse_line_ends,
+    refuse_wide_text,
+)
+from interpboard.datasets.rows import HAS_NUL, UnusableRow
 from interpboard.errors import BadParameter
 
 LONGEST_LINE = 20_000_000  # bytes
@@ -19,9 +22,12 @@ LONGEST_LINE = 20_000_000  # bytes
 def texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
     """Each line's number, from 1, and its text without its end; or why it has none."""
     with reading_file(path) as file:
-        for at, raw in enumerate(byte_lines(file), 1):
+        for at, raw in enumerate(byte_lines(path, file), 1):
             if len(raw) >= LONGEST_LINE:
                 yield at, UnusableRow(f"is longer than {LONGEST_LINE // 10**6} MB")
+                continue
+            if b"\0" in raw:
+                yield at, UnusableRow(HAS_NUL)
                 continue
             try:
                 text = raw.decode("utf-8")
@@ -32,18 +38,24 @@ def texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
             yield at, text.removesuffix("\n").removesuffix("\r")
 
 
-def byte_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Lines, none longer than the limit: the rest of a longer one is passed over."""
-    while line := file.readline(LONGEST_LINE):
+def byte_lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
+    """Lines of ``file``, which is ``path``, none longer than the limit: the rest of a longer one is passed
+    over. Raises ``BadParameter`` where the first is no UTF-8 text, or is ended otherwise."""
+    line = file.readline(LONGEST_LINE)
+    refuse_wide_text(path, line)
+    refuse_line_ends(path, line.decode("latin-1"))
+    while line:
         yield line
         while len(line) >= LONGEST_LINE and not line.endswith(b"\n"):
             line = file.readline(LONGEST_LINE)
+        line = file.readline(LONGEST_LINE)
 
 
 def whole(path: Path) -> bytes:
     """All of a file that has an end. Raises ``BadParameter``."""
     with reading_file(path) as file:
         raw = file.read(LARGEST_DATASET + 1)
+    refuse_wide_text(path, raw)
     if len(raw) > LARGEST_DATASET:
         raise BadParameter(
             f"{path} has more than {LARGEST_DATASET // 10**6} MB.", "Use .jsonl, which is streamed."
@@ -53,12 +65,10 @@ def whole(path: Path) -> bytes:
 
 @contextmanager
 def reading_file(path: Path) -> Iterator[IO[bytes]]:
-    """The file, unpacked. Raises ``BadParameter``, also for one that is not UTF-8 from its first bytes on."""
+    """The file, unpacked. Raises ``BadParameter`` where it cannot be read."""
     try:
         packed = path.name.lower().endswith(".gz")
         with gzip.open(path) if packed else path.open("rb") as file:
-            if file.peek(2)[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
-                raise BadParameter(f"{path} is UTF-16 text.", "Save it as UTF-8.")
             yield file  # type: ignore[misc]  # both read as a file of bytes does
     except (OSError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error

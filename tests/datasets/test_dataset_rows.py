@@ -16,7 +16,7 @@ from pyarrow import ipc, parquet
 
 from interpboard.datasets.columns import ANY_COLUMNS, filled, read_columns, slots_of
 from interpboard.datasets.dataset import open_dataset
-from interpboard.datasets.rows import DatasetRow, UnusableRow, choices_of, row_of_record
+from interpboard.datasets.rows import DatasetRow, UnusableRow, row_of_record
 from interpboard.errors import BadParameter
 
 RECORDS = [
@@ -164,43 +164,6 @@ def test_a_bad_row_among_good_ones_stops_nobody(tmp_path: Path) -> None:
     assert [row.place for row in found][-1] == "a.jsonl:5"
 
 
-@pytest.mark.parametrize("form", ["jsonl", "json"])
-def test_a_name_that_stands_twice_is_not_read_as_the_last_of_its_values(
-    tmp_path: Path, form: str
-) -> None:
-    records = (
-        '{"text": "a", "text": "b"}', '{"text": "c"}', '{"text": "d", "of": [{"k": 1, "k": 2}]}',
-        '{"messages": [{"role": "user", "content": "a", "content": "b"}]}',
-    )  # fmt: skip
-    whole = "\n".join(records) if form == "jsonl" else f"[{','.join(records)}]"
-    path = tmp_path / f"a.{form}"
-    path.write_text(whole, encoding="utf-8")
-    found = rows(path)
-    assert [row.text for row in found if not row.problem] == ["c"]
-    assert [row.problem for row in found if row.problem] == [
-        f"has {name!r} twice in one object" for name in ("text", "k", "content")
-    ]
-
-
-def test_names_twice_are_found_in_lines_in_columns_that_are_json_and_around_rows(
-    tmp_path: Path,
-) -> None:
-    lines = tmp_path / "a.txt"
-    lines.write_text('{"clean": "a", "clean": "b"}\n{"x": 1, "x": 2}\n', encoding="utf-8")
-    twice, prompt = rows(lines)
-    assert twice.problem == "has 'clean' twice"
-    assert (prompt.text, prompt.problem) == ('{"x": 1, "x": 2}', "")  # no example: a text
-    turns = '[{"role": "user", "role": "assistant", "content": "a"}]'
-    assert row_of_record({"messages": turns}, 0, "").problem == "has 'role' twice in one object"
-    chosen = row_of_record({"text": "a", "choices": '{"text": ["b"], "text": ["c"]}'}, 0, "")
-    with pytest.raises(UnusableRow, match="has 'text' twice in one object"):
-        choices_of(chosen)
-    path = tmp_path / "a.json"
-    path.write_text('{"examples": [{"text": "a"}], "examples": []}', encoding="utf-8")
-    with pytest.raises(BadParameter, match=r"a.json has 'examples' twice"):
-        rows(path)
-
-
 def test_a_quote_that_is_never_closed_makes_no_text_of_the_lines_behind_it(tmp_path: Path) -> None:
     """They would be one prompt that nobody wrote, and all their rows be gone without a word."""
     path = tmp_path / "a.csv"
@@ -213,17 +176,6 @@ def test_a_quote_that_is_never_closed_makes_no_text_of_the_lines_behind_it(tmp_p
     )  # fmt: skip
     path.write_text('text,n\n"a" b,1\nsecond,2\n', encoding="utf-8")
     assert [row.text for row in rows(path)] == ["", "second"]
-
-
-def test_text_of_another_encoding_and_other_marks_between_columns_are_said(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    for encoding in ("utf-16", "utf-16-be"):
-        path.write_bytes("\ufeff".encode(encoding) + "text,target\nx, y\n".encode(encoding))
-        with pytest.raises(BadParameter, match=r"is UTF-16 text. Save it as UTF-8"):
-            rows(path)
-    path.write_text("text;target\nx; y\n", encoding="utf-8")
-    with pytest.raises(BadParameter, match=r"has ; between its columns. Save it with commas"):
-        rows(path)
 
 
 def test_a_chat_may_be_a_row(tmp_path: Path) -> None:

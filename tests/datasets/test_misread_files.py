@@ -1,0 +1,86 @@
+"""What could be read as something else is refused: another encoding, other ends of lines, a name twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interpboard.datasets.dataset_lines import dataset_lines
+from interpboard.datasets.rows import HAS_NUL, UnusableRow, choices_of, row_of_record
+from interpboard.errors import BadParameter
+from tests.datasets.test_dataset_rows import rows
+
+
+def test_text_of_another_encoding_and_other_marks_between_columns_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for encoding in ("utf-16", "utf-16-be"):
+        path.write_bytes("\ufeff".encode(encoding) + "text,target\nx, y\n".encode(encoding))
+        with pytest.raises(BadParameter, match=r"is UTF-16 text. Save it as UTF-8"):
+            rows(path)
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        path.write_bytes("text,target\nx, y\n".encode(encoding))
+        width = encoding[:6].upper()
+        with pytest.raises(BadParameter, match=rf"NULs, as {width} text does. Save it as UTF-8"):
+            rows(path)
+    path.write_bytes(b"text,target,note\na\0b,c,d\ne,f,g\0\n")
+    bad, kept = rows(path)
+    assert (bad.problem, kept.problem) == (HAS_NUL, "")
+    assert row_of_record({"text": "a\0b"}, 0, "").problem == HAS_NUL
+    (lines := tmp_path / "a.txt").write_bytes(b"one line\na\0b\n")
+    assert [row.problem for row in rows(lines)] == ["", HAS_NUL]
+    path.write_text("text;target\nx; y\n", encoding="utf-8")
+    with pytest.raises(BadParameter, match=r"has ; between its columns. Save it with commas"):
+        rows(path)
+
+
+@pytest.mark.parametrize("form", ["csv", "txt", "jsonl"])
+def test_lines_that_carriage_returns_end_are_not_one_prompt(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"a.{form}"
+    path.write_bytes(b"text,n\ra,1\rb,2\r")
+    with pytest.raises(BadParameter, match="ends its lines with carriage returns alone"):
+        rows(path)
+    with pytest.raises(BadParameter, match="ends its lines with carriage returns alone"):
+        dataset_lines("a\rb\r", path.name)
+    assert len(dataset_lines("a\rb\r\nc", path.name)) == 2
+    if form == "csv":
+        path.write_bytes(b"text,n\na,1\rb,2\n")
+        problem = "is no CSV: a carriage return stands outside quotes"
+        assert [row.problem for row in rows(path)] == [problem]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+def test_a_name_that_stands_twice_is_not_read_as_the_last_of_its_values(
+    tmp_path: Path, form: str
+) -> None:
+    records = (
+        '{"text": "a", "text": "b"}', '{"text": "c"}', '{"text": "d", "of": [{"k": 1, "k": 2}]}',
+        '{"messages": [{"role": "user", "content": "a", "content": "b"}]}',
+    )  # fmt: skip
+    whole = "\n".join(records) if form == "jsonl" else f"[{','.join(records)}]"
+    path = tmp_path / f"a.{form}"
+    path.write_text(whole, encoding="utf-8")
+    found = rows(path)
+    assert [row.text for row in found if not row.problem] == ["c"]
+    assert [row.problem for row in found if row.problem] == [
+        f"has {name!r} twice in one object" for name in ("text", "k", "content")
+    ]
+
+
+def test_names_twice_are_found_in_lines_in_columns_that_are_json_and_around_rows(
+    tmp_path: Path,
+) -> None:
+    lines = tmp_path / "a.txt"
+    lines.write_text('{"clean": "a", "clean": "b"}\n{"x": 1, "x": 2}\n', encoding="utf-8")
+    twice, prompt = rows(lines)
+    assert twice.problem == "has 'clean' twice"
+    assert (prompt.text, prompt.problem) == ('{"x": 1, "x": 2}', "")  # no example: a text
+    turns = '[{"role": "user", "role": "assistant", "content": "a"}]'
+    assert row_of_record({"messages": turns}, 0, "").problem == "has 'role' twice in one object"
+    chosen = row_of_record({"text": "a", "choices": '{"text": ["b"], "text": ["c"]}'}, 0, "")
+    with pytest.raises(UnusableRow, match="has 'text' twice in one object"):
+        choices_of(chosen)
+    path = tmp_path / "a.json"
+    path.write_text('{"examples": [{"text": "a"}], "examples": []}', encoding="utf-8")
+    with pytest.raises(BadParameter, match=r"a.json has 'examples' twice"):
+        rows(path)
