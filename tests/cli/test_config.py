@@ -46,13 +46,13 @@ def test_every_setting_can_be_written_in_the_file_and_as_a_variable() -> None:
         "metric": ("prob", "prob"), "color": (256, "256"), "theme": ("dark", "dark"),
         "ascii": (True, "yes"), "mouse": (False, "0"), "batch_tokens": (64, "64"),
         "memory_mib": (64, "64"), "keep_runs": (5, "5"), "model_folders": (["a b", "c"], f"a b{os.pathsep}c"),
-        "keys": ({"zoom": "Z"}, "zoom=Z"),
+        "keys": ({"zoom": "U"}, "zoom=U"),
         "special_tokens": (False, "no"),
     }  # fmt: skip
     for setting in fields(Settings):
         in_file, in_variable = samples.get(setting.name, ("x", "x"))
         if isinstance(in_file, dict):
-            written('[keys]\nzoom = "Z"\n')
+            written('[keys]\nzoom = "U"\n')
         else:
             written(f"{setting.name} = {json.dumps(in_file)}\n")
         from_file = getattr(config.read_settings(environment={}).settings, setting.name)
@@ -135,13 +135,13 @@ def test_the_engine_hears_the_batch_limit_and_refuses_nonsense(
 def test_show_prints_every_value_with_its_origin_as_toml_that_can_be_used(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = written('theme = "light"\n[keys]\nzoom = "Z"\n')
+    path = written('theme = "light"\n[keys]\nzoom = "U"\n')
     monkeypatch.setenv("INTERPBOARD_DTYPE", "float64")
     assert cli.main(["config", "show"]) == 0
     shown = capsys.readouterr().out
     table = tomllib.loads(shown)
     assert set(table) == {setting.name for setting in fields(Settings)}
-    assert (table["theme"], table["dtype"], table["keys"]["zoom"]) == ("light", "float64", "Z")
+    assert (table["theme"], table["dtype"], table["keys"]["zoom"]) == ("light", "float64", "U")
     lines = {line.split(" = ")[0]: line for line in shown.splitlines()}
     assert f"# {path}: " in lines["theme"]
     assert f"# {path}: " in lines["keys.zoom"]
@@ -155,7 +155,7 @@ def test_show_prints_every_value_with_its_origin_as_toml_that_can_be_used(
     path.write_text(shown)
     again = config.read_settings(environment={}).settings
     assert again.dtype == "float64"
-    rebound = [keys.rebound_table(chosen) for chosen in (again.keys, {"zoom": "Z"})]
+    rebound = [keys.rebound_table(chosen) for chosen in (again.keys, {"zoom": "U"})]
     assert [c.keys for c in rebound[0]] == [c.keys for c in rebound[1]]
 
 
@@ -183,7 +183,7 @@ def test_configuration_is_read_without_anything_heavy() -> None:
 @pytest.mark.parametrize(
     ("chosen", "complaint"),
     [
-        ({"zoo": "Z"}, "there is no command 'zoo' to bind. Did you mean zoom?"),
+        ({"zoo": "U"}, "there is no command 'zoo' to bind. Did you mean zoom?"),
         ({"submit": "ctrl+e"}, "no command 'submit'"),
         ({"zoom": "M"}, "M would be both metric and zoom"),
         ({"zoom": "j"}, "j would be both zoom and down"),
@@ -192,8 +192,8 @@ def test_configuration_is_read_without_anything_heavy() -> None:
         ({"zoom": "ctrl+shift+z"}, "no key that every terminal sends"),
         ({"zoom": "nosuch"}, "no key that every terminal sends"),
         ({"zoom": ""}, "no key that every terminal sends"),
-        ({"leave": "Z"}, "is text in the prompt"),
-        ({"pick_up": "Z"}, "is text in the field of a list"),
+        ({"leave": "U"}, "is text in the prompt"),
+        ({"pick_up": "U"}, "is text in the field of a list"),
         ({"pick_up": "ctrl+g"}, "Ctrl+g would be both pick_up and pick_leave"),
     ],
 )

@@ -266,7 +266,7 @@ mouse = false
 batch_tokens = 5
 model_folders = ["a", "b"]
 [keys]
-zoom = "Z"
+zoom = "U"
 """
 
 

@@ -22,7 +22,7 @@ def _usual_keys_afterwards() -> Iterator[None]:
 
 
 async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
-    chosen = {"zoom": "Z", "metric": "z", "ablation": "!", "down": "|", "leave": "ctrl+e"}
+    chosen = {"zoom": "U", "metric": "z", "ablation": "!", "down": "|", "leave": "ctrl+e"}
     app = InterpBoardApp(settings=Settings(keys=chosen), engine_factory=FakeEngine)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until_idle(app)
@@ -30,7 +30,7 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
         await b.press("z")
         assert b.engine.requests[-1].metric.name == "prob"
         assert not app.screen_stack[0].has_class("-zoomed")
-        await b.press("Z")
+        await b.press("U")
         assert app.screen_stack[0].has_class("-zoomed")
         before = len(b.engine.requests)
         await b.press("M", "2", "a")
@@ -48,16 +48,16 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
 
 
 async def test_footer_and_help_show_the_rebound_keys() -> None:
-    settings = Settings(keys={"zoom": "Z,f5", "interventions": "ctrl+x"})
+    settings = Settings(keys={"zoom": "U,f5", "interventions": "ctrl+x"})
     app = InterpBoardApp(settings=settings, engine_factory=FakeEngine)
     async with app.run_test(size=(200, 60)) as pilot:
         await wait_until_idle(app)
         b = Board(app, pilot)
         await b.press("6")
-        assert " Z Zoom" in b.lines()[-1]
+        assert " U Zoom" in b.lines()[-1]
         assert " Ctrl+x What if" in b.lines()[-1]
         await b.press("question_mark", "G")
-        assert "Z F5" in b.screen
+        assert "U F5" in b.screen
 
 
 async def test_hints_help_and_refusals_name_the_keys_in_use() -> None:

@@ -1,4 +1,4 @@
-"""D draws a pane as lines: its own numbers, with letters, and as a figure in a file."""
+"""Z draws a pane as lines: its own numbers, with letters, and as a figure in a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_each_pane_with_lines_is_drawn_and_q_leads_back(board: Boards) -> 
         for keys, title, across in PANES:
             await b.press(*keys)
             before = b.screen
-            await b.press("D")
+            await b.press("Z")
             assert isinstance(b.app.screen, PlotScreen)
             assert title in b.screen
             assert any(line.strip() == across for line in b.lines())
@@ -44,7 +44,7 @@ async def test_the_lens_is_drawn_at_the_cursors_position_with_its_own_numbers(
     board: Boards,
 ) -> None:
     async with board((120, 40)) as b:
-        await b.press("3", "0", "l", "D")
+        await b.press("3", "0", "l", "Z")
         assert "after 1 ·Eiffel" in b.screen
         screen = b.app.screen
         assert isinstance(screen, PlotScreen)
@@ -56,7 +56,7 @@ async def test_the_lens_is_drawn_at_the_cursors_position_with_its_own_numbers(
 
 async def test_heads_are_drawn_with_the_mlps_that_the_pane_shows(board: Boards) -> None:
     async with board((80, 24)) as b:
-        await b.press("2", "D")
+        await b.press("2", "Z")
         assert "c " in b.screen
         assert "MLP" in b.screen
 
@@ -74,7 +74,7 @@ async def test_the_plot_is_in_the_palette_and_a_pane_without_lines_says_so(board
 async def test_steering_is_drawn_against_the_scale_with_its_own_numbers(board: Boards) -> None:
     async with board((80, 24)) as b:
         await steer(b)
-        await b.press("D")
+        await b.press("Z")
         screen = b.app.screen
         assert isinstance(screen, PlotScreen)
         assert any(line.strip() == "scale" for line in b.lines())
@@ -88,7 +88,7 @@ async def test_steering_is_drawn_against_the_scale_with_its_own_numbers(board: B
 
 async def test_faithfulness_against_size_fills_the_screen(board: Boards) -> None:
     async with board((80, 24)) as b:
-        await b.press("C", "enter", "D")
+        await b.press("C", "enter", "Z")
         assert isinstance(b.app.screen, PlotScreen)
         assert "faithfulness" in b.screen
         assert any(line.strip() == "edges" for line in b.lines())
@@ -104,7 +104,7 @@ async def test_e_writes_the_figure_and_never_over_a_file(
     pytest.importorskip("plotly")
     path = tmp_path / f"plot.{ending}"
     async with board((80, 24)) as b:
-        await b.press("3", "D", "e")
+        await b.press("3", "Z", "e")
         b.app.screen.query_one(Input).value = str(path)
         await b.press("enter")
         await b.app.workers.wait_for_complete()
@@ -122,7 +122,7 @@ async def test_an_ending_that_is_no_figure_is_refused_in_a_line(
     board: Boards, tmp_path: Path
 ) -> None:
     async with board((80, 24)) as b:
-        await b.press("3", "D", "e")
+        await b.press("3", "Z", "e")
         b.app.screen.query_one(Input).value = str(tmp_path / "plot.docx")
         await b.press("enter")
         await b.app.workers.wait_for_complete()
@@ -132,7 +132,7 @@ async def test_an_ending_that_is_no_figure_is_refused_in_a_line(
 
 async def test_in_ascii_it_is_ascii(board: Boards) -> None:
     async with board((80, 24), settings=Settings(ascii=True)) as b:
-        await b.press("3", "D")
+        await b.press("3", "Z")
         assert b.screen.isascii()
         assert "a _Paris" in b.screen
 

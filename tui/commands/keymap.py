@@ -1,6 +1,6 @@
 """Keys as the configuration file rebinds them: checked, and spelled for people.
 
-``[keys]`` holds names of commands and their keys, ``zoom = "Z"`` or ``run = "enter,ctrl+e"``. What
+``[keys]`` holds names of commands and their keys, ``zoom = "U"`` or ``run = "enter,ctrl+e"``. What
 would not work is refused in a line: an unknown command, a key that terminals do not send, a key
 that two commands of one place would share.
 """

@@ -118,7 +118,7 @@ PLOT = (
     Command("plot_help", "question_mark,f1", "? F1", "Help",
             "These keys", "help",
             why_not=no_lines),
-    Command("plot_leave", "q,escape,backspace,D", "q Esc Bksp", "Back",
+    Command("plot_leave", "q,escape,backspace,Z", "q Esc Bksp", "Back",
             "Back to where it was opened", "leave", palette=False),
 )  # fmt: skip
 PROMPT_TABLE = (

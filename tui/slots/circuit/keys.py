@@ -26,7 +26,7 @@ KEYS = (
             "Scroll the diagram down", "scroll_view(3)"),
     Command("circuit_scroll_up", "K,ctrl+y", "K", "",
             "Scroll the diagram up", "scroll_view(-3)"),
-    Command("circuit_plot", "D", "D", "Plot",
+    Command("circuit_plot", "Z", "Z", "Plot",
             "Draw faithfulness against size on the whole screen", "plot",
             why_not=no_result),
     Command("circuit_cancel", "x", "x", "Cancel",

@@ -17,7 +17,7 @@ KEYS = (
     Command("steering_layer_after", "right_square_bracket", "]", "Layer +",
             "Read and add it one layer after", "step_layer(1)",
             why_not=no_result),
-    Command("steering_plot", "D", "D", "Plot",
+    Command("steering_plot", "Z", "Z", "Plot",
             "Draw the effect against the scale on the whole screen", "plot",
             why_not=no_result),
     Command("steering_scroll_down", "J,ctrl+e", "J", "",
