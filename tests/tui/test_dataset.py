@@ -15,7 +15,7 @@ import pytest
 from interpboard.engine import protocol
 from interpboard.results.info import ModelInfo
 from tests.sweeps.swept_folder import NUMBER, swept
-from tests.tui.conftest import Board, Boards
+from tests.tui.conftest import Board
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
 from tui.dialogs.dataset import DatasetScreen
@@ -69,16 +69,6 @@ async def test_a_file_is_a_table_with_the_reason_of_each_row_that_cannot_be_used
         assert "! The row has no text." in b.screen
         first = next(line for line in b.lines() if "France 0" in line)
         assert first.split()[-3:] == ["yes", "0", "A"]
-
-
-async def test_d_asks_for_rows_and_opens_them(folder: Path, board: Boards) -> None:
-    async with board() as b:
-        await b.press("D", "ctrl+u")
-        await b.write(str(folder))
-        await b.press("enter")
-        await wait_until_idle(b.app)
-        assert isinstance(b.app.screen, DatasetScreen)
-        assert "Sweep" in b.lines()[0]
 
 
 async def test_a_sweep_shows_answer_metric_and_whether_it_is_right(folder: Path) -> None:

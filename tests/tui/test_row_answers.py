@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.conftest import Board
+from tests.tui.conftest import Board, Boards
 from tests.tui.test_dataset import opened
 from tui.dialogs.dataset import DatasetScreen
 from tui.testing.wait_until_idle import wait_until_idle
@@ -99,3 +99,16 @@ async def test_a_table_that_does_not_have_all_rows_says_what_to_do(
         await wait_until_idle(b.app)
         assert "first" not in b.lines()[0]
         assert len(b.messages) == said
+
+
+async def test_d_asks_for_rows_and_opens_them(board: Boards, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.txt"
+    rows.write_text("Some text\nAnother text\n")
+    async with board() as b:
+        await b.press("D", "ctrl+u")
+        await b.write(str(rows))
+        await b.press("enter")
+        await wait_until_idle(b.app)
+        assert isinstance(b.app.screen, DatasetScreen)
+        assert "2 rows" in b.lines()[0]
+        assert "Another text" in b.screen
