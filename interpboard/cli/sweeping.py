@@ -72,7 +72,7 @@ def swept(
             say(f"stopped{rows}; what was computed is in {output}, the same command goes on")
             raise
     if last:
-        for line in _told(last[-1], output):
+        for line in ended_lines(last[-1], output):
             say(line)
     return document
 
@@ -120,8 +120,10 @@ def pace_words(pace: SweepPace) -> str:
     return ", ".join(words)
 
 
-def _told(pace: SweepPace, output: Path) -> list[str]:
+def ended_lines(pace: SweepPace, output: Path) -> list[str]:
     """The end of it, and why results are missing, the most frequent reason first."""
+    from interpboard.sweeps.pace import MAY_PASS
+
     known = f", {pace.known:,} known before" if pace.known else ""
     lines = [f"{pace.rows:,} rows, {pace.computed:,} results computed{known}: {output}"]
     lines += [f"{why}; the others computed its rows" for why in pace.lost]
@@ -129,4 +131,9 @@ def _told(pace: SweepPace, output: Path) -> list[str]:
     lines += [f"{number:,} failed: {reason}" for reason, number in reasons[:_REASONS]]
     if len(reasons) > _REASONS:
         lines.append(f"and {len(reasons) - _REASONS} other reasons, in the parts' column error")
+    if pace.passing:
+        lines.append(f"{pace.passing:,} of them failed {MAY_PASS}: the same command tries again")
+    if pace.again:
+        were = "was" if pace.again == 1 else "were"
+        lines.append(f"{pace.again:,} had failed before {MAY_PASS}, and {were} tried again")
     return lines

@@ -186,16 +186,19 @@ class SweepFolder:
             np.unique(np.concatenate(parts)) if parts else numbers_of_ids([]), counts
         )
 
-    def leave_passing(self) -> None:
-        """Take out the reasons that may have passed (``RowResult.again``): their rows are missing then.
+    def leave_passing(self) -> int:
+        """Take out the reasons that may have passed (``RowResult.again``): their rows are missing then. How
+        many there were.
 
         For who has the folder ``alone``. A part is replaced in one step, so that no row is ever there twice.
         """
+        left = 0
         for part in self.parts():
             table = self._read(part, None)
             kept = _final(table)
             if len(kept) == len(table):
                 continue
+            left += len(table) - len(kept)
             try:
                 if len(kept):  # its sums are of those that did not fail
                     _write_table(kept, part)
@@ -203,6 +206,7 @@ class SweepFolder:
                     part.unlink()
             except OSError as error:
                 raise BadResultFile(f"Cannot write {part}: {error.strerror}.", _AGAIN) from error
+        return left
 
     def _of_part(self, part: Path, analysis: str | None) -> Iterator[RowResult]:
         table = self._read(part, None)

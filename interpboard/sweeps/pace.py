@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from interpboard.sweeps.finished_rows import Counts
 from interpboard.sweeps.row_results import RowResult
 
+MAY_PASS = "for want of memory or of a package"
+"""Why those results failed that are tried again, in words."""
+
 
 @dataclass
 class SweepPace:
     """``rows`` passed of ``of`` (None: it was not counted); ``computed`` results now, ``known`` from before.
 
-    ``failed`` and ``reasons`` are of all results. ``work``: seconds that the rows themselves took. ``lost``:
-    of each worker that ended before its time how it did.
+    ``failed`` and ``reasons`` are of all results; ``passing``: how many failed now by what may pass, too
+    little memory say, ``again``: how many had failed so before, and are computed anew. ``work``: seconds that
+    the rows themselves took. ``lost``: of each worker that ended before its time how it did.
     """
 
     of: int | None
@@ -24,6 +28,8 @@ class SweepPace:
     computed: int = 0
     failed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    passing: int = 0
+    again: int = 0
     work: float = 0.0
     since: float = field(default_factory=time.monotonic)
     rows_computed: int = 0
@@ -41,10 +47,14 @@ class SweepPace:
         for result in found:
             if result.error:
                 reasons[result.error] = reasons.get(result.error, 0) + 1
-        self.heard(1, len(found), sum(result.seconds for result in found), reasons)
+        passing = sum(result.again for result in found if result.error)
+        self.heard(1, len(found), sum(result.seconds for result in found), reasons, passing)
 
-    def heard(self, rows: int, computed: int, work: float, reasons: Mapping[str, int]) -> None:
+    def heard(
+        self, rows: int, computed: int, work: float, reasons: Mapping[str, int], passing: int
+    ) -> None:
         """Hear of ``rows`` that were computed: how many results, in how many seconds, what failed and why."""
+        self.passing += passing
         self.rows += rows
         self.rows_computed += rows
         self.computed += computed

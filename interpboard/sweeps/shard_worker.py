@@ -88,4 +88,4 @@ class ShardWorker:
                 self.check()
         finally:
             self.folder.write(held)
-        return Told(pace.rows, pace.computed, pace.work, pace.reasons)
+        return Told(pace.rows, pace.computed, pace.work, pace.reasons, passing=pace.passing)

@@ -33,8 +33,9 @@ SweepState = Literal["running", "done", "stopped", "failed"]
 class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
     """``rows`` passed of ``of``, results ``computed`` now and ``known`` before, ``failed`` of all, and why.
 
-    ``rate`` in rows a second, ``left`` in seconds, None: not known. ``pid`` on ``host`` wrote it at the time
-    ``at``, and stops at ``signal`` (``NO_SIGNAL``: at none); ``why``: what ended it.
+    Of those ``passing`` failed now by what may pass, ``again`` had before. ``rate`` in rows a second,
+    ``left`` in seconds, None: not known. ``pid`` on ``host`` wrote it at the time ``at``, and stops at
+    ``signal`` (``NO_SIGNAL``: at none); ``why``: what ended it.
     """
 
     state: SweepState
@@ -44,6 +45,8 @@ class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
     known: int = 0
     failed: int = 0
     reasons: dict[str, int] = {}
+    passing: int = 0
+    again: int = 0
     rate: float = 0.0
     left: float | None = None
     pid: int = 0
@@ -128,7 +131,8 @@ def _write(
     most = sorted(pace.reasons.items(), key=lambda item: -item[1])[:_REASONS]
     standing = SweepStanding(
         state=state, rows=pace.rows, of=pace.of, computed=pace.computed, known=pace.known,
-        failed=pace.failed, reasons=dict(most), rate=pace.rate, left=pace.left,
+        failed=pace.failed, reasons=dict(most), passing=pace.passing, again=pace.again,
+        rate=pace.rate, left=pace.left,
         pid=os.getpid(), signal=heeded, host=socket.gethostname(), at=time.time(), why=why,
     )  # fmt: skip
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from interpboard.sweeps.by_processes import (
 from interpboard.sweeps.folder import Manifest, SweepFolder
 from interpboard.sweeps.in_process import OnPace, sweep_in_process
 from interpboard.sweeps.on_ray import check_cluster, sweep_on_ray
+from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.request import SweepRequest, sweep_request
 from interpboard.sweeps.row_results import OF_GROUPS
 from interpboard.sweeps.row_work import rows_function
@@ -77,8 +79,9 @@ def sweep(
     check_settings(settings, align)  # before rows are computed
     dataset = data if isinstance(data, Dataset) else _dataset(data, columns, limit, shuffle)
     folder = begin_sweep(lm, dataset, request, Path(output), level)
-    with folder.alone(), told_standing(folder, on_pace) as on_pace:
-        folder.leave_passing()
+    with folder.alone(), told_standing(folder, on_pace) as tell:
+        again = folder.leave_passing()
+        on_pace = partial(_told_again, tell, again)
         own = dict(opening or _opening_of(lm))
         work = rows_function(lm, folder.manifest.request, watch)
         if needs_ray(workers, gpus_per_worker, ray):
@@ -92,6 +95,11 @@ def sweep(
         else:
             sweep_in_process(work, dataset, folder, watch.check, on_pace)
         return written_aggregate(folder, settings)
+
+
+def _told_again(tell: OnPace, again: int, pace: SweepPace) -> None:
+    pace.again = again
+    tell(pace)
 
 
 def _opening_of(lm: LanguageModel) -> dict[str, Any]:

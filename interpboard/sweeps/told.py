@@ -43,10 +43,11 @@ class Told(msgspec.Struct, frozen=True):
     computed: int = 0
     work: float = 0.0
     reasons: dict[str, int] = {}
+    passing: int = 0
     failed: WorkerFailure | None = None
 
     def heard_by(self, pace: SweepPace) -> None:
         """Add it to ``pace``. Raises what the worker failed by, ``WorkerLost`` for a fault."""
         if self.failed is not None:
             raise self.failed.error
-        pace.heard(self.rows, self.computed, self.work, self.reasons)
+        pace.heard(self.rows, self.computed, self.work, self.reasons, self.passing)

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard.cli.sweeping import ended_lines
 from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter, MissingPackage, OutOfMemory, Unaffordable
 from interpboard.results import Document, MetricRequest
 from interpboard.sweeps import row_work
 from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.pace import MAY_PASS, SweepPace
 from interpboard.sweeps.remaining import is_whole
+from interpboard.sweeps.standing import read_standing
 from interpboard.sweeps.sweep import sweep
 from tests.lm import tiny_lm
 
@@ -95,3 +98,30 @@ def test_what_is_the_rows_own_fault_is_not_tried_again(
     found = [(r.row, r.error, r.again) for r in SweepFolder.open(tmp_path / "out").results()]
     assert [own for own in found if own[1]] == [(0, error.args[0], again)]
     assert len(found) == 3
+
+
+def test_what_is_tried_again_is_said_when_a_sweep_ends_and_when_it_has_gone_on(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row fails by its own fault, one for want of memory: the second may be had by the same command."""
+    out, paces = tmp_path / "out", list[SweepPace]()
+
+    def ended() -> tuple[str, tuple[int, int]]:
+        sweep(LM, data, ["head_ablation"], out, on_pace=paces.append)
+        standing = read_standing(out)
+        assert standing is not None
+        return " / ".join(ended_lines(paces[-1], out)), (standing.passing, standing.again)
+
+    with monkeypatch.context() as patch:
+        fail(patch, TEXTS[:1], BadParameter("The row has no use."))
+        fail(patch, TEXTS[1:2], OutOfMemory("It does not fit in memory.", "Less."))
+        said, written = ended()
+    assert f"1 of them failed {MAY_PASS}: the same command tries again" in said
+    assert "tried again" not in said
+    assert written == (1, 0)
+    said, written = ended()
+    assert f"1 had failed before {MAY_PASS}, and was tried again" in said
+    assert "the same command" not in said
+    assert written == (0, 1)
+    said, _ = ended()
+    assert MAY_PASS not in said

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from interpboard.files import atomic
+from interpboard.sweeps.pace import MAY_PASS
 from interpboard.sweeps.standing import SweepStanding
 from tests.sweeps.swept_folder import NUMBER, swept
 from tests.tui.conftest import Board
@@ -44,10 +45,10 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
     return found
 
 
-def stands(out: Path, state: str, rows: int, failed: int = 0) -> None:
+def stands(out: Path, state: str, rows: int, failed: int = 0, passing: int = 0) -> None:
     standing = SweepStanding(
-        state=state, rows=rows, of=NUMBER, failed=failed, rate=2.0, left=4.0, pid=os.getpid(),
-        reasons={"The row has no text.": failed} if failed else {}, host=socket.gethostname(),
+        state=state, rows=rows, of=NUMBER, failed=failed, passing=passing, rate=2.0, left=4.0,
+        pid=os.getpid(), reasons={"The row has no text.": failed} if failed else {}, host=socket.gethostname(),
     )  # type: ignore[arg-type] # fmt: skip
     atomic.write_bytes(out / "standing.json", msgspec.json.encode(standing))
 
@@ -113,10 +114,11 @@ async def test_how_far_it_is_stands_in_the_table_the_status_line_and_the_log(
         assert "sweep 5 of 12 rows, 1 failed" in b.screen
         await b.press("q", "x")
         assert "Only a sweep runs" in b.messages[-1]
-        stands(out, "done", NUMBER, failed=1)
+        stands(out, "done", NUMBER, failed=1, passing=1)
         process.code = 0
         await until(b, lambda: "The sweep is done: 12 rows of 12." in b.messages[-1])
         assert "The row has no text." in b.messages[-1]
+        assert f"1 failed {MAY_PASS}: r in Dataset tries again." in b.messages[-1]
         assert "sweep" not in b.lines()[0]
 
 

@@ -25,9 +25,15 @@ def standing_words(standing: SweepStanding) -> str:
 
 def ended_words(standing: SweepStanding) -> tuple[str, Any]:
     """How a sweep ended, and how serious that is."""
+    from interpboard.sweeps.pace import MAY_PASS
+
     rows = f"{standing.rows:,} rows" + (f" of {standing.of:,}" if standing.of is not None else "")
     reasons = sorted(standing.reasons.items(), key=lambda item: -item[1])
     failed = f" {standing.failed:,} results have only a reason: {reasons[0][0]}" if reasons else ""
+    if standing.passing:
+        failed += f" {standing.passing:,} failed {MAY_PASS}: " + keyed(
+            "{key:dataset_start} in Dataset tries again."
+        )
     if standing.state == "done":
         return f"The sweep is done: {rows}.{failed}", "information"
     if standing.state == "failed":
