@@ -16,6 +16,7 @@ from interpboard.models.segments import segments_of
 from interpboard.results.two_texts import BARS, two_texts
 from interpboard.runs.encoded import Encoded, added_tokens, encode
 from interpboard.runs.spans import spans_of
+from interpboard.runs.too_long import refuse_far_too_long
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -27,6 +28,7 @@ def encoded_text(
 
     Raises ``BadPrompt``, also where there are more tokens than the model can read.
     """
+    refuse_far_too_long(lm.tokenizer, text, lm.anatomy.context)
     if lm.anatomy.label_head is not None and BARS in text:
         ids, spans = _pair(lm, text, special_tokens)
         _refuse_long(lm, ids)

@@ -17,6 +17,7 @@ from interpboard.results.two_texts import SEPARATOR, two_texts
 from interpboard.runs.encoded import Encoded, encode
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.spans import spans_of
+from interpboard.runs.too_long import refuse_far_too_long
 
 
 def strip_prompt(lm: LanguageModel, text: str, special_tokens: bool) -> PromptInfo:
@@ -24,6 +25,8 @@ def strip_prompt(lm: LanguageModel, text: str, special_tokens: bool) -> PromptIn
     source, prefix, begin = two_texts(text)
     if not source.strip():
         raise BadPrompt("The source is empty.", "Type a text in front of |||.")
+    for what, strip in (("source", source), ("prefix", prefix)):
+        refuse_far_too_long(lm.tokenizer, strip, lm.anatomy.context, what)
     of_source = encode(lm.tokenizer, source, special_tokens)
     if not of_source.ids:
         raise BadPrompt("The source has no tokens.", "Type some text.")

@@ -48,7 +48,8 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
 def stands(out: Path, state: str, rows: int, failed: int = 0, passing: int = 0) -> None:
     standing = SweepStanding(
         state=state, rows=rows, of=NUMBER, failed=failed, passing=passing, rate=2.0, left=4.0,
-        pid=os.getpid(), reasons={"The row has no text.": failed} if failed else {}, host=socket.gethostname(),
+        pid=os.getpid(), reasons={"The row has no text.": failed} if failed else {},
+        host=socket.gethostname(),
     )  # type: ignore[arg-type] # fmt: skip
     atomic.write_bytes(out / "standing.json", msgspec.json.encode(standing))
 

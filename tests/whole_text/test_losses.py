@@ -230,7 +230,12 @@ def test_what_cannot_be_is_refused_in_a_line(
 
 def test_an_empty_file_one_of_bytes_and_one_token_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
-    for data, said in ((b"", "is empty"), (b"\xff\xfe\x00", "is not UTF-8"), (b"The", "One token")):
+    for data, said in (
+        (b"", "is empty"),
+        (b"\xff\xff", "is not UTF-8"),
+        (b"\xff\xfe\x00", "is UTF-16"),
+        (b"The", "One token"),
+    ):
         path.write_bytes(data)
         with pytest.raises((BadParameter, BadPrompt), match=said):
             losses(file=str(path))
