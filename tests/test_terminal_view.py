@@ -190,6 +190,14 @@ def test_the_ends_of_the_scale_are_painted_in_its_two_colours() -> None:
             assert f"48;5;{Color.parse(color).downgrade(ColorSystem.EIGHT_BIT).number}m" in page
 
 
+def test_a_page_has_the_colours_asked_for_whatever_was_painted_before_it() -> None:
+    of_their_own = {"truecolor": "8;2;", "256": "8;5;", "16": ""}
+    for color in ("truecolor", "256", "16", "truecolor", "16", "256"):
+        page = render(sample.full(), 100, color=color)
+        held = {code for code in ("8;2;", "8;5;") if code in page}
+        assert held == {of_their_own[color]} - {""}
+
+
 def test_hostile_strings_never_act() -> None:
     page = render(sample.hostile(), 80)
     assert not {unicodedata.category(c) for c in page if c != "\n"} & {"Cc", "Cf"}

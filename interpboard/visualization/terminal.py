@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from io import StringIO
-from typing import Literal
 
 import numpy as np
 from rich.console import Console, Group
@@ -32,6 +31,7 @@ from interpboard.visualization.blocks import (
     wrapped,
 )
 from interpboard.visualization.circuit_page import circuit_page
+from interpboard.visualization.color_systems import SYSTEMS, InSystem
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.intervals import unsure_note
 from interpboard.visualization.numbers import interval_words, number, seconds_words, times
@@ -43,9 +43,6 @@ from interpboard.visualization.suiting import best_tokens, view_of
 _STRONGEST = 3  # cells named in words beside a grid
 SETTLED = "settled: the layer from which on the top token is the final one"
 _RUNNING = 7  # cells of a number in front of running text
-_SYSTEMS: dict[str, Literal["truecolor", "256", "standard"] | None] = {
-    "": None, "truecolor": "truecolor", "256": "256", "16": "standard",
-}  # fmt: skip
 
 
 def dashboard(
@@ -78,7 +75,7 @@ def page_text(page: Group, width: int, *, color: str = "") -> str:
     console = Console(
         file=StringIO(),
         width=max(24, width),
-        color_system=_SYSTEMS[color],
+        color_system="truecolor" if color else None,
         force_terminal=bool(color),
         no_color=not color,
         legacy_windows=False,
@@ -88,7 +85,7 @@ def page_text(page: Group, width: int, *, color: str = "") -> str:
         _environ={},
     )
     with console.capture() as captured:
-        console.print(page, no_wrap=True, crop=False)
+        console.print(InSystem(page, SYSTEMS[color]) if color else page, no_wrap=True, crop=False)
     text = captured.get()
     return text if color else "\n".join(line.rstrip() for line in text.split("\n"))
 
