@@ -30,10 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported lives on: to look through it for garbage again and again is a sixth of the time."""
+    _keep_what_lives()
+    gc.set_threshold(*RARELY)
+
+
+def _keep_what_lives() -> None:
+    """What was imported, and the models that tests share, live on: to look through them for garbage again and
+    again, as each plan and each refusal for want of room does, is a sixth of the time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*RARELY)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -46,13 +51,15 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[object]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """A test that no exception ends ends its process, with the stacks on standard error."""
     faulthandler.dump_traceback_later(STUCK_S, exit=True, file=item.config.stash[STDERR])
     try:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+        if nextitem is not None and nextitem.path != item.path:
+            _keep_what_lives()
 
 
 @pytest.fixture
