@@ -33,10 +33,10 @@ MANY: dict[str, dict[str, Any]] = {  # enough steps that beginning anew each tim
     "activation_patching": {"corrupted": CORRUPTED},
     "attribution_patching": {"corrupted": CORRUPTED, "method": "ig", "n_steps": 12},
     "causal_trace": {"subject": "Eiffel Tower", "samples": 2},
-    "circuit": {"corrupted": CORRUPTED, "search": "greedy", "sizes": "20,60,200", "n_steps": 12},
+    "circuit": {"corrupted": CORRUPTED, "search": "greedy", "sizes": "20,200", "n_steps": 8},
     "compare_attributions": {"methods": "integrated_gradients,occlusion,shapley,smoothgrad"},
     "context_cite": {"unit": "word", "samples": 24},
-    "continuation_attribution": {"new_tokens": 3, "method": "integrated_gradients"},
+    "continuation_attribution": {"new_tokens": 2, "method": "integrated_gradients"},
     "edited_continuation": {"interventions": "1.mlp=zero", "new_tokens": 12},
     "max_activating": {"corpus": "corpus.txt", "batch": 2, "length": 12},
     "noise_tunnel": {"samples": 24, "of": "grad_x_input"},
@@ -112,7 +112,7 @@ def in_sittings(
 def test_put_off_again_and_again_it_ends_with_the_same_and_repeats_no_work(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "20")
+    monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "30")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "corpus.txt").write_text("The capital of Italy is Rome. The sky is blue.\n" * 12)
     for name_of_file, words in (("rows.csv", "city"), ("more.csv", "river")):

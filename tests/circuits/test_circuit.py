@@ -35,7 +35,7 @@ def demo() -> LanguageModel:
 
 @cache
 def found(behavior: str) -> Result:
-    params = {"behavior": behavior, "sizes": None if behavior == "induction" else (76, 152, 304)}
+    params = {"behavior": behavior, "sizes": None if behavior == "induction" else (152,)}
     return analyze(demo(), "a", ["circuit"], MetricRequest(), {"circuit": params}).results[0]
 
 

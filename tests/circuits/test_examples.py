@@ -75,8 +75,16 @@ def by_hand(
     return torch.stack(peaks, 1), torch.stack(at, 1), torch.cat(every)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("family", ["gpt2", "llama", "opt"])
+@pytest.mark.parametrize(
+    ("family", "dtype"),
+    [
+        ("gpt2", torch.float32),
+        ("gpt2", torch.float64),
+        ("llama", torch.float64),
+        ("opt", torch.float64),
+    ],
+    ids=str,
+)
 def test_the_examples_are_those_of_a_search_by_hand(
     family: str, dtype: torch.dtype, corpus: Path, tmp_path: Path
 ) -> None:

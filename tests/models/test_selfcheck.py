@@ -19,6 +19,12 @@ from interpboard.models.unembedding import forward_logits, residual_to_logits
 from tests.tiny import FAMILIES, VOCAB, tiny_model, tiny_tokenizer
 
 NO_FLOAT64 = {"mixtral", "gpt_oss", "deepseek_v3"}  # grouped matrix products exist in float32 only
+# In float64 nothing hides behind rounding; in float32 some layers are computed by faster kernels.
+IN_BOTH = {"gpt2", "llama", *NO_FLOAT64}
+FORMATS = [
+    *((family, torch.float64) for family in FAMILIES if family not in NO_FLOAT64),
+    *((family, torch.float32) for family in FAMILIES if family in IN_BOTH),
+]
 # What a family has no place for. Parallel attention and MLP: no residual stream between them. Mixtures of
 # experts: no one neuron.
 WITHOUT = {

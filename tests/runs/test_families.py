@@ -25,9 +25,8 @@ from interpboard.runs.record import record
 from interpboard.runs.replacements import REPLACEMENTS, cycle, make_replacement
 from interpboard.runs.replay import evaluate
 from tests.lm import TOLERANCE, case, fingerprint
-from tests.models.test_selfcheck import NO_FLOAT64
+from tests.models.test_selfcheck import FORMATS
 from tests.plain_hooks import Act, Done, plain_activations, plain_metric
-from tests.tiny import FAMILIES
 
 OTHER = "When Mary and John went to the store,"
 SHORT = "The keys to the cabinet"
@@ -40,12 +39,7 @@ Seen = dict[tuple[str, int], torch.Tensor]
 
 @pytest.fixture(
     scope="module",
-    params=[
-        (family, dtype)
-        for family in FAMILIES
-        for dtype in (torch.float32, torch.float64)
-        if dtype == torch.float32 or family not in NO_FLOAT64  # refused at load: test_selfcheck
-    ],
+    params=FORMATS,
     ids=lambda of: f"{of[0]}-{str(of[1]).removeprefix('torch.')}",
 )
 def family(request: pytest.FixtureRequest) -> Case:

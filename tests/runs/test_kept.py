@@ -205,10 +205,11 @@ def test_a_partial_result_says_that_it_is_one_in_every_form(name: str, small_ste
     assert again is not None
     assert result.partial is not None
     assert str(again) == said
+    uninterrupted = begun(name).run(Watch())
     for cells in (again.cells, unpack(pack(result), Result).partial.cells):  # type: ignore[union-attr]
         gone_on = Stopper(begun(name), cells)
         assert gone_on.before == first.computed
-        same(job.run(gone_on.watch), begun(name).run(Watch()))
+        same(job.run(gone_on.watch), uninterrupted)
 
 
 def test_a_checksum_is_of_all_values_and_holds_few_of_them_at_a_time(
