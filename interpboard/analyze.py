@@ -18,8 +18,10 @@ from interpboard.registry import ANALYSES, Analysis, Overview, analyses_for, fin
 from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
 from interpboard.runs.analysis import refuse_beforehand
 from interpboard.runs.chat import ChatMessages, prompt_of
+from interpboard.runs.clean_runs import CleanRuns
 from interpboard.runs.metrics import Metric, metric_for
 from interpboard.runs.provenance import made_by
+from interpboard.runs.shared import sharing
 from interpboard.runs.strip_analyses import all_that_it_has
 from interpboard.runs.watch import SILENT, Watch
 
@@ -54,26 +56,29 @@ def analyze(
     lm, prompt = prompt_of(lm, text)
     for name, options in parsed.items():
         refuse_beforehand(name, lm, prompt, options)
-    with memory_named("A run of the prompt", _SMALLER):
+    runs = CleanRuns(lm, (s for name in parsed for s in ANALYSES[name].records_with(parsed[name])))
+    with sharing(runs), memory_named("A run of the prompt", _SMALLER):
         resolved = metric_for(lm, prompt, metric, parsed)
     results: list[Result] = []
     for name, options in parsed.items():
         if on_start is not None:
             on_start(name)
-        with memory_named(f"The analysis {name}", _SMALLER):
+        with sharing(runs), memory_named(f"The analysis {name}", _SMALLER):
             results.append(ANALYSES[name].load()(lm, prompt, resolved, watch=watch, **options))
     return Document(model=lm.info, prompt=prompt, results=tuple(results))
 
 
 @dataclass(frozen=True)
 class BegunAnalysis:
-    """One analysis of one prompt, checked and about to run. ``params``: all of them."""
+    """One analysis of one prompt, checked and about to run. ``params``: all of them; ``runs``: what
+    is there of its clean run."""
 
     lm: LanguageModel
     prompt: PromptInfo
     metric: Metric
     analysis: Analysis
     params: Mapping[str, Any]
+    runs: CleanRuns
 
     @property
     def nothing_yet(self) -> Result:
@@ -105,7 +110,10 @@ class BegunAnalysis:
 
     def run(self, watch: Watch) -> Result:
         """Compute it."""
-        with memory_named(f"The analysis {self.analysis.name}", _SMALLER):
+        with (
+            sharing(self.runs),
+            memory_named(f"The analysis {self.analysis.name}", _SMALLER),
+        ):
             result: Result = self.analysis.load()(
                 self.lm, self.prompt, self.metric, watch=watch, **self.params
             )
@@ -129,6 +137,7 @@ def begin(
     parsed = known.parse(params)
     lm, prompt = prompt_of(lm, text, bare=bare)
     refuse_beforehand(analysis, lm, prompt, parsed)
-    with memory_named("A run of the prompt", _SMALLER):
+    runs = CleanRuns(lm, known.records_with(parsed))
+    with sharing(runs), memory_named("A run of the prompt", _SMALLER):
         resolved = metric_for(lm, prompt, metric, (analysis,))
-    return BegunAnalysis(lm, prompt, resolved, known, parsed)
+    return BegunAnalysis(lm, prompt, resolved, known, parsed, runs)

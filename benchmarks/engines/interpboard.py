@@ -11,13 +11,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.engines import NOISED
-from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.analyze import analyze
 from interpboard.circuits.heads.estimates import estimated_effects
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.models.allocator import ask_for_huge_pages
 from interpboard.models.language_model import LanguageModel
-from interpboard.patching.causal_tracing import causal_trace
-from interpboard.results import MetricInfo, PromptInfo, TokenRef
+from interpboard.results import MetricInfo, MetricRequest, PromptInfo, Result, TokenRef
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.gradients.embeddings import prompt_embeddings
 from interpboard.runs.gradients.path_integral import path_integrals
@@ -43,8 +42,7 @@ class Engine:
         self, ids: list[int], target: int, cells: list[tuple[int, int]] | None = None
     ) -> np.ndarray:
         """``head_ablation``, always the whole grid."""
-        prompt, metric = self._case(ids, target)
-        found = head_ablation(self.lm, prompt, metric)
+        found = self._asked("head_ablation", ids, MetricRequest(target=str(target)))
         return found.values if cells is None else np.array([found.values[cell] for cell in cells])
 
     def trace(
@@ -56,8 +54,8 @@ class Engine:
         measure: str = "logit",
     ) -> np.ndarray:
         """``causal_trace``, always the whole grid; its own noise is what ``noise`` was made with."""
-        prompt, metric = self._case(ids, target, measure)
-        found = causal_trace(self.lm, prompt, metric, subject=NOISED, samples=len(noise))
+        asked = MetricRequest(measure, str(target))
+        found = self._asked("causal_trace", ids, asked, subject=NOISED, samples=len(noise))
         return found.values if cells is None else np.array([found.values[cell] for cell in cells])
 
     def integrated_gradients(
@@ -111,6 +109,11 @@ class Engine:
             for layer in range(shape.n_layers)
             for head in range(shape.n_heads)
         ]
+
+    def _asked(self, name: str, ids: list[int], metric: MetricRequest, **params: Any) -> Result:
+        """As the command line and the app ask for it."""
+        text = " ".join(map(str, ids))
+        return analyze(self.lm, text, (name,), metric, {name: params}).results[0]
 
     def _known_case(self, ids: list[int], target: int) -> tuple[PromptInfo, Metric]:
         """The prompt's own run, made once."""

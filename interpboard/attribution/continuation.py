@@ -17,11 +17,11 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, TokenRef, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.ending import end_tokens, require_room_behind
-from interpboard.runs.finite import clean_logits, prompt_logits
+from interpboard.runs.finite import prompt_logits
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
-from interpboard.runs.prompt import input_ids, show_tokens, without_appended
+from interpboard.runs.prompt import show_tokens, without_appended
 from interpboard.runs.room import refuse_a_gradient_without_room
 from interpboard.runs.token_texts import text_behind
 from interpboard.runs.watch import SILENT, Watch
@@ -134,9 +134,9 @@ def _continued(lm: LanguageModel, prompt: PromptInfo, count: int, watch: Watch) 
     ids, ends = list(prompt.token_ids), end_tokens(lm)
     for _ in range(count):
         watch.check()
-        given = input_ids(lm, PromptInfo("", (), tuple(ids), border=prompt.border))
-        logits = clean_logits(lm, given, len(ids) - 1, "The continuation")
-        ids.append(int(logits[0].argmax()))
+        given = PromptInfo("", (), tuple(ids), border=prompt.border)
+        logits = prompt_logits(lm, given, len(ids) - 1, "The continuation")
+        ids.append(int(logits.argmax()))
         if ids[-1] in ends:
             break
     new = shown_tokens(lm.tokenizer, ids)[len(prompt.token_ids) :]

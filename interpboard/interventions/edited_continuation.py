@@ -22,7 +22,7 @@ from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.ending import end_tokens, require_room_behind
-from interpboard.runs.finite import clean_logits, require, require_logits
+from interpboard.runs.finite import prompt_logits, require, require_logits
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric, at_least_float32
@@ -188,10 +188,11 @@ def _held(
 
 def _logits(lm: LanguageModel, prompt: PromptInfo, run: _Run) -> torch.Tensor:
     """Logits [d_vocab] of the token that follows."""
-    ids = input_ids(lm, PromptInfo("", (), tuple(run.ids), border=prompt.border))
+    given = PromptInfo("", (), tuple(run.ids), border=prompt.border)
     last, about = len(run.ids) - 1, f"The {run.name} continuation"
     if not run.edits:
-        return clean_logits(lm, ids, last, about)[0]
+        return prompt_logits(lm, given, last, about)
+    ids = input_ids(lm, given)
     tally = Tally(1)
     with ExitStack() as stack:
         enter_edits(stack, lm, (run.edits,), lambda _edit: True, tally=tally)

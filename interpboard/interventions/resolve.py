@@ -98,7 +98,7 @@ def _values(
             if (each.site, each.layer) == place:
                 found[i] = _put_in(lm, prompt, each, value[0])
 
-    there = recorded_together(prompt, tuple(dict.fromkeys(site for site, _ in places)))
+    there = recorded_together(lm, prompt, tuple(dict.fromkeys(site for site, _ in places)))
     if there is not None:
         for site, layer in places:
             keep((site, layer), there.sites[site][layer])

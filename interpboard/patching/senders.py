@@ -18,6 +18,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import at_most_of_free
 from interpboard.models.proof.rounding import agrees
 from interpboard.patching.one_layer import seen_in_layer
+from interpboard.registry.spec import WRITING_SITES
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run, record
@@ -25,7 +26,6 @@ from interpboard.runs.rehearsal import Loop
 from interpboard.runs.steps import numbers_a_token
 from interpboard.runs.watch import Watch
 
-_SITES = ("z", "attn_out", "mlp_out")
 _KEPT_BYTES = 1 << 25
 _ROWS = "edited runs"
 
@@ -50,12 +50,12 @@ def record_senders(lm: LanguageModel, prompt: PromptInfo, first: int, stop: int)
     input as it is needed.
     """
     lm.verified.require_site("resid_pre")
-    for site in _SITES:
+    for site in WRITING_SITES:
         lm.verified.require_site(site)
-    numbers = sum(numbers_a_token(lm, site, stop) for site in _SITES) * lm.anatomy.n_layers
+    numbers = sum(numbers_a_token(lm, site, stop) for site in WRITING_SITES) * lm.anatomy.n_layers
     weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
     much = numbers * (stop - first) * weight.element_size() > _kept_bytes(weight.device)
-    sites = () if much and lm.verified.path == "replay" else _SITES
+    sites = () if much and lm.verified.path == "replay" else WRITING_SITES
     return record(lm, prompt, sites, site_positions=slice(first, stop))
 
 
@@ -203,7 +203,7 @@ def _written(run: Run, layer: int, first: int, stop: int, watch: Watch) -> dict[
     if run.sites:
         return {site: values[layer][0] for site, values in run.sites.items()}
     # From position 0 on: so the run keeps no keys and values for it.
-    seen = seen_in_layer(run, layer, [()], _SITES, 0, stop, watch=watch)
+    seen = seen_in_layer(run, layer, [()], WRITING_SITES, 0, stop, watch=watch)
     return {site: value[0, first:] for site, value in seen.items()}
 
 

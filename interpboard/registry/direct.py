@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interpboard.registry import reading
 from interpboard.registry.parameter import Parameter
-from interpboard.registry.spec import Analysis
+from interpboard.registry.spec import WRITING_SITES, Analysis
 
 TABLE: tuple[Analysis, ...] = (
     Analysis(
@@ -12,7 +12,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Direct logit attribution",
         function="interpboard.circuits.direct.attribution:direct_logit_attribution",
         over_rows="interpboard.circuits.direct.over_rows:direct_logit_attribution_over_rows",
-        records=("z", "attn_out", "mlp_out"),
+        records=WRITING_SITES,
         axes=("component",),
         value="what the component writes directly into the logit (or logit difference)",
         reading=reading.WRITTEN_READING,

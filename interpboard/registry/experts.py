@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interpboard.registry import reading
 from interpboard.registry.parameter import Parameter
-from interpboard.registry.spec import Analysis
+from interpboard.registry.spec import WRITING_SITES, Analysis
 
 _LAYERS = Parameter("layers", int, None, "layers to look into, e.g. 0,3 (every mixture)", many=True)
 
@@ -13,6 +13,7 @@ TABLE: tuple[Analysis, ...] = (
         name="expert_routing",
         title="Routing to experts",
         function="interpboard.circuits.experts.routing:expert_routing",
+        records=("router",),
         axes=("layer", "token", "expert"),
         value="weight with which the token goes to the expert, as the block uses it; 0: it does not go there",
         scale="magnitude",
@@ -25,6 +26,7 @@ TABLE: tuple[Analysis, ...] = (
         name="expert_ablation",
         title="Expert ablation",
         function="interpboard.circuits.experts.ablation:expert_ablation",
+        records=("router",),
         axes=("layer", "expert"),
         value="effect = metric(expert off) − metric(clean)",
         reading=reading.without("the expert"),
@@ -50,6 +52,7 @@ TABLE: tuple[Analysis, ...] = (
         name="expert_neurons",
         title="Neurons within experts",
         function="interpboard.circuits.experts.neurons:expert_neurons",
+        records=WRITING_SITES,
         axes=("component",),
         value="what the neuron writes directly into the logit (or logit difference), activation × weight of "
         "its expert × effect of a unit",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from interpboard.registry import reading
 from interpboard.registry.marks import SPANS, UNITS
 from interpboard.registry.parameter import Parameter
@@ -31,11 +34,18 @@ _HIDDEN_IN = Parameter(
 )
 _SEED = Parameter("seed", int, 0, "of random and resample")
 
+
+def _replaced_by(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Zeros are known; anything else may come from what heads gave."""
+    return () if params["ablation"] == "zero" else ("z",)
+
+
 TABLE: tuple[Analysis, ...] = (
     Analysis(
         name="head_ablation",
         title="Head ablation",
         function="interpboard.circuits.heads.ablation:head_ablation",
+        records_of=_replaced_by,
         over_rows="interpboard.circuits.heads.ablation:head_ablation_over_rows",
         axes=("layer", "head"),
         value="effect = metric(head ablated) − metric(clean)",
@@ -59,6 +69,7 @@ TABLE: tuple[Analysis, ...] = (
         name="head_pairs",
         title="Pairs of heads",
         function="interpboard.circuits.heads.pairs:head_pairs",
+        records_of=_replaced_by,
         axes=("head_a", "head_b"),
         value="interaction = effect(both ablated) − effect(a) − effect(b)",
         reading=reading.INTERACTION,
@@ -77,6 +88,7 @@ TABLE: tuple[Analysis, ...] = (
         name="compare_ablations",
         title="Ablations side by side",
         function="interpboard.circuits.heads.compare:compare_ablations",
+        records=("z",),
         axes=("component", "strategy"),
         value="effect = metric(head ablated) − metric(clean)",
         reading=reading.without("the head"),

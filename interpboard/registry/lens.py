@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from interpboard.registry import reading
 from interpboard.registry.parameter import Parameter
 from interpboard.registry.spec import Analysis
@@ -14,11 +17,18 @@ LENS_SITE = Parameter(
     choices=("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"),
 )
 
+
+def _read(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The site, where it is not a stream that every run has."""
+    return () if params["site"] in ("resid_pre", "resid_post") else (params["site"],)
+
+
 TABLE: tuple[Analysis, ...] = (
     Analysis(
         name="logit_lens",
         title="Logit lens",
         function="interpboard.circuits.lens.logit:logit_lens",
+        records_of=_read,
         over_rows="interpboard.circuits.lens.logit:logit_lens_over_rows",
         axes=("layer", "token"),
         value="probability of the target if the model ended after the layer",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from interpboard.registry import reading
 from interpboard.registry.parameter import Parameter
-from interpboard.registry.spec import Analysis
+from interpboard.registry.spec import WRITING_SITES, Analysis
 
 TABLE: tuple[Analysis, ...] = (
     Analysis(
         name="neurons",
         title="Neurons",
         function="interpboard.circuits.neurons.contributions:neurons",
+        records=(*WRITING_SITES, "neuron"),
         axes=("layer", "neuron"),
         value="what the neuron writes directly into the logit (or logit difference), activation × "
         "effect of a unit",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from interpboard.registry import reading
 from interpboard.registry.parameter import Parameter
-from interpboard.registry.spec import Analysis
+from interpboard.registry.spec import WRITING_SITES, Analysis
 
 _CORRUPTED = Parameter(
     "corrupted", str, None, "the corrupted prompt, as many tokens as the clean one", required=True
@@ -39,11 +41,17 @@ _NOISE = Parameter(
     "noise", float, 3.0, "in standard deviations of the embeddings", minimum=0, maximum=1e6
 )
 
+
+def _exchanged(params: Mapping[str, Any]) -> tuple[str, ...]:
+    return (params["site"],)
+
+
 TABLE: tuple[Analysis, ...] = (
     Analysis(
         name="activation_patching",
         title="Activation patching",
         function="interpboard.patching.activation:activation_patching",
+        records_of=_exchanged,
         axes=("layer", "token"),
         value="recovered = (patched − corrupted) / (clean − corrupted); 0 = corrupted, 1 = clean",
         reading=reading.DENOISED,
@@ -75,6 +83,7 @@ TABLE: tuple[Analysis, ...] = (
         name="patching_confidence",
         title="Activation patching over pairs",
         function="interpboard.patching.confidence:patching_confidence",
+        records_of=_exchanged,
         axes=("layer", "token"),
         value="mean over pairs of metric(patched) − metric(run patched into)",
         reading=reading.restored_reading("the activation"),
@@ -117,6 +126,7 @@ TABLE: tuple[Analysis, ...] = (
         name="attribution_patching",
         title="Attribution patching",
         function="interpboard.patching.estimates:attribution_patching",
+        records_of=_exchanged,
         axes=("layer", "token"),
         value="estimate of metric(patched) − metric(corrupted)",
         reading=reading.restored_reading("the activation"),
@@ -145,6 +155,7 @@ TABLE: tuple[Analysis, ...] = (
         name="path_patching",
         title="Path patching",
         function="interpboard.patching.paths:path_patching",
+        records=WRITING_SITES,
         axes=("layer", "component"),
         value="effect = metric(the receiver alone sees the sender's change) − metric(run patched "
         "into); empty: there is no such path",

@@ -23,6 +23,10 @@ COSTS: tuple[Cost, ...] = ("passes", "gradients", "runs", "cells", "paths", "sea
 _OPTIONS = ("corrupted", "subject", "swap")  # parameters that are options of their own
 
 
+WRITING_SITES = ("z", "attn_out", "mlp_out")
+"""What the parts of a layer write into the stream, and what heads write it from."""
+
+
 @dataclass(frozen=True)
 class Analysis:
     """One analysis. ``value`` says in a line what a value is; ``reading`` what its sides say, None where
@@ -43,7 +47,8 @@ class Analysis:
     problem): in place of title and value where a model gives labels and not tokens; ``title_in_place`` where
     it tells the token at a position (masked models). ``over_rows``: "package.module:name" of what gives it
     for several prompts at once (``runs.over_rows``); empty: each is asked by itself. ``records``: what that
-    reads of the clean run beside the stream, so that one pass has it for all analyses. ``of_runs``: what
+    reads of the clean run beside the stream, so that one pass has it for all analyses; ``records_of``
+    parameters, where it is they that decide. ``of_runs``: what
     values are of the metrics of two runs, so that in 16 bits the rounding of these is theirs
     (``runs.clean_rounding``); empty: no such.
     """
@@ -73,6 +78,7 @@ class Analysis:
     value_of_labels: Mapping[str, str] | None = None
     over_rows: str = ""
     records: tuple[str, ...] = ()
+    records_of: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     of_runs: OfRuns = ""
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
@@ -85,6 +91,10 @@ class Analysis:
     def cost_with(self, params: Mapping[str, Any]) -> Cost:
         """How long one waits for it with ``params``."""
         return self.cost if self.cost_of is None else self.cost_of(params)
+
+    def records_with(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """What it reads of the clean run beside the stream with ``params``."""
+        return self.records if self.records_of is None else self.records_of(params)
 
     def neutral_with(self, params: Mapping[str, Any]) -> float:
         """The value that says "no effect" in a result made with ``params``."""

@@ -121,12 +121,15 @@ def clean_logits(lm: LanguageModel, ids: torch.Tensor, position: int, about: str
     return logits
 
 
-def prompt_logits(lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor:
-    """Logits [d_vocab] at ``position`` of the clean run. Raises ``NotFinite``."""
-    there = logits_together(prompt, position)
+def prompt_logits(
+    lm: LanguageModel, prompt: PromptInfo, position: int, about: str = ""
+) -> torch.Tensor:
+    """Logits [d_vocab] at ``position`` of the clean run. Raises ``NotFinite``; ``about``: whose run it then
+    is, empty: the prompt's."""
+    there = logits_together(lm, prompt, position)
     if there is not None:
         return there
-    return clean_logits(lm, input_ids(lm, prompt), position, run_words(prompt))[0]
+    return clean_logits(lm, input_ids(lm, prompt), position, about or run_words(prompt))[0]
 
 
 @contextmanager

@@ -227,7 +227,7 @@ def _of_metrics(lm: LanguageModel, ended: torch.Tensor, metrics: Sequence[Metric
 def _alone(
     shared: Together, prompt: PromptInfo, counterfactuals: Sequence[Counterfactual], metric: Metric
 ) -> np.ndarray | None:
-    run = shared.run(prompt, ())
+    run = shared.run(shared.lm, prompt, ())
     return None if run is None else evaluate(run, counterfactuals, metric)
 
 

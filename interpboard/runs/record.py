@@ -97,9 +97,11 @@ def record(
         else:
             lm.verified.require_site(site)
     if tuple(edits) == CLEAN and keep_on_device == KEPT_ON_DEVICE:
-        there = recorded_together(prompt, sites)
+        there = recorded_together(lm, prompt, sites)
         if there is not None:
-            return _at_positions(there, site_positions)
+            attended = there.attended if behind_attention else ()
+            own = {site: there.sites[site] for site in sites}
+            return _at_positions(replace(there, sites=own, attended=attended), site_positions)
     ids = input_ids(lm, prompt).expand(len(edits), -1)
     run, _ = record_ids(
         lm, prompt, ids, sites, edits, keep_on_device, site_rows, site_positions, behind_attention

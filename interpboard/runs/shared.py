@@ -1,8 +1,8 @@
-"""What several prompts have from one pass, while it is open: clean runs, logits, gradients.
+"""What is there already of clean runs, while it is open: the runs, logits, gradients.
 
 ``record``, ``prompt_logits`` and ``metric_and_gradient`` ask here first, so every analysis that begins with
-them shares them, without knowing of it. ``together`` makes what is shared; where nothing is open, each
-computes for itself.
+them shares them, without knowing of it. ``clean_runs`` makes what is shared of one prompt, ``together`` of
+several in one pass; where nothing is open, each computes for itself.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ import torch
 from interpboard.results import PromptInfo
 
 if TYPE_CHECKING:
+    from interpboard.models.language_model import LanguageModel
     from interpboard.runs.metrics import Metric
     from interpboard.runs.record import Run
 
 
 class Shared(Protocol):
-    """What is computed for several prompts at once; None where that is not to be had."""
+    """What is there of runs of ``lm``; None where that is not to be had, for another model among it."""
 
-    def run(self, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
+    def run(self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
         """The clean run of ``prompt``, with ``sites``."""
 
-    def logits(self, prompt: PromptInfo, position: int) -> torch.Tensor | None:
+    def logits(self, lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor | None:
         """Its logits [d_vocab] at ``position``."""
 
     def gradient(
-        self, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
+        self, lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
         """``metric`` [1] and its gradient [1, pos, d_model], if ``embeddings`` are the prompt's own."""
 
@@ -49,21 +50,39 @@ def sharing(shared: Shared | None) -> Iterator[None]:
         _open.reset(token)
 
 
-def recorded_together(prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
+def recorded_together(lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
     """``Shared.run`` of what is open."""
     shared = _open.get()
-    return None if shared is None else shared.run(prompt, sites)
+    return None if shared is None else shared.run(lm, prompt, sites)
 
 
-def logits_together(prompt: PromptInfo, position: int) -> torch.Tensor | None:
+def logits_together(lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor | None:
     """``Shared.logits`` of what is open."""
     shared = _open.get()
-    return None if shared is None else shared.logits(prompt, position)
+    return None if shared is None else shared.logits(lm, prompt, position)
 
 
 def gradient_together(
-    prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
+    lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
     """``Shared.gradient`` of what is open."""
     shared = _open.get()
-    return None if shared is None else shared.gradient(prompt, metric, embeddings)
+    return None if shared is None else shared.gradient(lm, prompt, metric, embeddings)
+
+
+def as_it_is(model: torch.nn.Module) -> int:
+    """A number that is another when hooks, forwards of modules' own, their mode, or weights are others."""
+    modules = tuple(
+        (
+            module.training,
+            tuple(module._forward_hooks),
+            tuple(module._forward_pre_hooks),
+            id(module.__dict__.get("forward")),
+        )
+        for module in model.modules()
+    )
+    weights = tuple(
+        (id(weight), 0 if weight.is_inference() else weight._version)
+        for weight in (*model.parameters(), *model.buffers())
+    )
+    return hash((modules, weights))

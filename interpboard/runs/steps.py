@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import torch
 
@@ -15,6 +16,7 @@ from interpboard.models.packed import in_width
 STEP_S = 0.2
 TOKENS_A_STEP = {"cpu": (64, 1024), "cuda": (1024, 65536), "mps": (512, 8192)}
 MEMORY_A_STEP = 1 << 29
+A_LITTLE_RUN = 1 << 25
 FIRST_STEP = 3e13
 """Floating-point operations of a first step on a GPU: under 0.1 s in bfloat16, and enough to fill it."""
 FIRST_LAYER = 1.5e10
@@ -204,6 +206,15 @@ def spares_few(lm: LanguageModel, first: int, last: int) -> bool:
     """Whether to begin at ``first`` spares so few of the positions to ``last`` that all are run: the keys and
     values before it would be kept of all layers."""
     return first * _FEW < last and not keeps_all_keys(lm, last)
+
+
+def a_run_is_little(lm: LanguageModel, length: int, sites: Sequence[str]) -> bool:
+    """Whether a recorded run of one prompt of ``length`` with ``sites`` is so little (32 MiB) that it is
+    there from the first, whoever may need it: of longer prompts a pass more is a small part of the work."""
+    anatomy = lm.anatomy
+    a_layer = anatomy.d_model + anatomy.n_heads * max(anatomy.d_head)
+    a_layer += sum(numbers_a_token(lm, site, length) for site in sites)
+    return length <= _fitting(lm, anatomy.n_layers * a_layer, A_LITTLE_RUN)
 
 
 def is_kept_of_all_layers(lm: LanguageModel, site: str, length: int) -> bool:

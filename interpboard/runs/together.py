@@ -29,6 +29,7 @@ from interpboard.runs.gradients.together import RowGradients
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import CLEAN, Run, record_ids
+from interpboard.runs.shared import as_it_is
 from interpboard.runs.steps import MEMORY_A_STEP, numbers_a_token, rows_of_a_shared_pass
 
 Item = TypeVar("Item")
@@ -100,12 +101,11 @@ class Together:
         self._logits: dict[int, torch.Tensor] = {}
         self._gradients = RowGradients(lm)
         self._refused = False
-        self._modules = tuple(lm.model.modules())
-        self._hung_in = _hung_in(self._modules)
+        self._state = as_it_is(lm.model)
 
-    def run(self, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
+    def run(self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
         """The clean run of ``prompt``."""
-        place = self._at(prompt)
+        place = self._at(lm, prompt)
         if place is None:
             return None
         there = tuple(self._runs[0].sites) if self._runs else ()
@@ -113,11 +113,11 @@ class Together:
             wanted = tuple(dict.fromkeys((*there, *sites)))
             if not self._is_little(wanted) or not self._recorded(wanted):
                 return None
-        return replace(self._runs[place], prompt=prompt)
+        return replace(self._runs[place], lm=lm, prompt=prompt)
 
     def whole(self, sites: Sequence[str] = ()) -> Run | None:
         """The clean run of all ``prompts``, a row each (``row_of``); None of one, or where there is none."""
-        if len(self.prompts) < 2 or self.run(self.prompts[0], sites) is None:
+        if len(self.prompts) < 2 or self.run(self.lm, self.prompts[0], sites) is None:
             return None
         return self._whole
 
@@ -125,9 +125,9 @@ class Together:
         """Its row in ``whole``."""
         return self._place[prompt.token_ids]
 
-    def logits(self, prompt: PromptInfo, position: int) -> torch.Tensor | None:
+    def logits(self, lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor | None:
         """Its logits at ``position``."""
-        if self.run(prompt, ()) is None:
+        if self.run(lm, prompt, ()) is None:
             return None
         if position not in self._logits:
             with torch.no_grad():
@@ -143,10 +143,10 @@ class Together:
         self._gradients.add(prompt, metric)
 
     def gradient(
-        self, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
+        self, lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
         """The metric's gradient at the prompt's own embeddings."""
-        if self._at(prompt) is None or len(self.prompts) == 1:
+        if self._at(lm, prompt) is None or len(self.prompts) == 1:
             return None
         try:
             return self._gradients.of(prompt, metric, embeddings)
@@ -154,9 +154,10 @@ class Together:
             self._give_up(error)
             return None
 
-    def _at(self, prompt: PromptInfo) -> int | None:
-        """Its place; None where it has none, or where the model is not as it was."""
-        if self._refused or _hung_in(self._modules) != self._hung_in:
+    def _at(self, lm: LanguageModel, prompt: PromptInfo) -> int | None:
+        """Its place; None where it has none, or where the model is another or not as it was."""
+        same = lm.anatomy is self.lm.anatomy and lm.verified is self.lm.verified
+        if self._refused or not same or as_it_is(lm.model) != self._state:
             return None
         return self._place.get(prompt.token_ids)
 
@@ -282,11 +283,3 @@ def _same(one: Run, other: Run) -> bool:
         *((a, b) for site in one.sites for a, b in zip(one.sites[site], other.sites[site], strict=True)),
     ]  # fmt: skip
     return all(a.shape == b.shape and agrees(a, b) for a, b in pairs)
-
-
-def _hung_in(modules: Sequence[torch.nn.Module]) -> int:
-    """How many hooks and forwards of their own they have: with others than before the model is another."""
-    return sum(
-        len(module._forward_hooks) + len(module._forward_pre_hooks) + ("forward" in module.__dict__)
-        for module in modules
-    )

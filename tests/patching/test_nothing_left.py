@@ -85,8 +85,8 @@ def test_an_exception_in_the_middle_of_a_forward_leaves_nothing(name: str) -> No
     handle = module.register_forward_hook(lambda *_: calls.append(1))
     _run(lm, name, Watch())
     handle.remove()
-    assert len(calls) > 2
-    for stop in {2, len(calls) // 2, len(calls) - 1}:
+    assert len(calls) > 1
+    for stop in {min(2, len(calls) - 1), len(calls) // 2, len(calls) - 1}:
         left = iter(range(stop, -1, -1))
 
         def fail(*_: Any, left: Iterator[int] = left) -> None:

@@ -198,9 +198,9 @@ def test_a_site_that_is_asked_for_later_is_proved_by_its_values(
 
     monkeypatch.setattr(together, "record_ids", wrong_beside_others)
     shared = Together(lm, prompts)
-    assert shared.run(prompts[0], ()) is not None
-    assert shared.run(prompts[0], ("z",)) is None
-    assert shared.run(prompts[1], ()) is None  # nothing of such a pass is used
+    assert shared.run(lm, prompts[0], ()) is not None
+    assert shared.run(lm, prompts[0], ("z",)) is None
+    assert shared.run(lm, prompts[1], ()) is None  # nothing of such a pass is used
 
 
 def test_prompts_go_together_by_length_and_in_16_bits_each_goes_alone() -> None:

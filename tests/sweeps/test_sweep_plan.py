@@ -26,4 +26,4 @@ def test_a_plan_of_rows_that_are_taken_together_counts_what_they_share(tmp_path:
     assert "taken together" in heads.because
     assert "taken together" not in swapped.because
     alone = 4 * plan(lm, f"{begin} table", ["head_ablation"])[0].forward_passes
-    assert 4 < heads.forward_passes < alone * 0.6
+    assert 4 < heads.forward_passes < alone * 0.7

@@ -21,6 +21,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
 from interpboard.models.sum_norms import norms_of_sums
 from interpboard.registry.layer_names import has_mlp
+from interpboard.registry.spec import WRITING_SITES
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
@@ -28,7 +29,6 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.record import CLEAN, Run, record
 from interpboard.runs.watch import SILENT, Watch
 
-WRITING_SITES = ("z", "attn_out", "mlp_out")
 _PROVED_AT = 64
 """Positions, the metric's the last of them, at which a layer is seen to add what its parts give."""
 NO_DIRECT_PATH = (

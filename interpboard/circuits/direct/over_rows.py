@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from interpboard.circuits.direct.attribution import WRITING_SITES, unexplained_by
+from interpboard.circuits.direct.attribution import unexplained_by
 from interpboard.circuits.direct.path import DirectPath, is_affine, pull_back_rows
 from interpboard.circuits.direct.terms import DirectTerms, LayerParts, components
 from interpboard.circuits.direct.through_norms import writing_layers
 from interpboard.models.proof.rounding import agrees
 from interpboard.models.sum_norms import norms_of_sums
 from interpboard.models.unembedding import unembed
+from interpboard.registry.spec import WRITING_SITES
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.analysis import Computed
 from interpboard.runs.metrics import Metric, at_least_float32

@@ -81,7 +81,7 @@ def head_ablation_over_rows(
 ) -> list[Computed] | None:
     """``head_ablation`` of each of ``prompts``, each head taken away in all of them at once. None where what
     takes its place depends on the prompt. See ``runs.over_rows``."""
-    run = None if params["ablation"] in OF_THE_PROMPT else shared.run(prompts[0], ())
+    run = None if params["ablation"] in OF_THE_PROMPT else shared.run(shared.lm, prompts[0], ())
     if run is None or params["preview"]:
         return None
     texts = texts_of(params["references"])

@@ -46,7 +46,7 @@ def metric_and_gradient(
     away. Raises ``Unsupported`` for a metric without a gradient, ``NotFinite``.
     """
     require_gradient(metric)
-    there = gradient_together(prompt, metric, embeddings)
+    there = gradient_together(lm, prompt, metric, embeddings)
     if there is not None:
         return there
     about = f"{run_words(prompt)} from other embeddings"
