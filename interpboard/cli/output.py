@@ -23,10 +23,15 @@ PIPE_WIDTH = 100
 
 
 def tell_warnings(document: Document) -> None:
-    """The warnings of the results, on standard error; they are in the data as well."""
+    """The warnings of the results, on standard error, each once; they are in the data as well."""
+    told: dict[str, dict[str, None]] = {}  # of each warning the analyses it is of, in their order
     for result in document.results:
         for warning in result.warnings:
-            say(f"warning: {result.analysis}: {warning}")
+            told.setdefault(warning, {})[result.analysis] = None
+    number = len({result.analysis for result in document.results})
+    for warning, names in told.items():
+        of_all = 1 < number == len(names)
+        say(f"warning: {warning}" if of_all else f"warning: {', '.join(names)}: {warning}")
 
 
 def document_as(document: Document, form: Format, settings: Settings, *, to_file: bool) -> str:

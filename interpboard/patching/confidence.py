@@ -19,7 +19,7 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
-from interpboard.statistics.means import bootstrap_interval
+from interpboard.statistics.means import bootstrap_interval, too_few_rows
 from interpboard.statistics.significance import sign_flip_p_values
 
 
@@ -93,7 +93,7 @@ def patching_confidence(
             ),
             "n_pairs": LabelledArray((), np.array(len(cases))),
         },
-        warnings=grid.notes,
+        warnings=(*grid.notes, *filter(None, [too_few_rows(np.array([len(cases)]))])),
         params={"pairs": [list(fields) for fields in further], "along": grid.along},
     )
 

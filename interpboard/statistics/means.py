@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
+ENOUGH_ROWS = 10
+"""From so many on an interval holds the mean nearly as often as it says, of values that are about normal."""
 WHOLE_DRAWS = 10_000  # rows up to which all draws of a bootstrap are held
 _ROWS_A_STEP = 4096
 _CELLS_A_STEP = 2048
@@ -68,6 +70,19 @@ def bootstrap_interval(
     ]
     low, high = np.concatenate(parts, axis=1) if parts else np.empty((2, 0))
     return low, high
+
+
+def too_few_rows(n: np.ndarray) -> str:
+    """What is to be said of the intervals of ``n`` rows [cell]; empty where those are enough, or one alone.
+
+    The spread is guessed from the same rows, and a bootstrap takes it for known: its interval of two rows
+    ends at those two and holds the mean of normal values in half of all samples, whatever its level
+    (Hesterberg 2015, "What Teachers Should Know About the Bootstrap").
+    """
+    few = n[(n > 1) & (n < ENOUGH_ROWS)]
+    if not few.size:
+        return ""
+    return f"An interval of {few.min():.0f} rows is narrower than it says: take {ENOUGH_ROWS} or more."
 
 
 def _interval(

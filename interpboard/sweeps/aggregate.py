@@ -255,7 +255,11 @@ def _result(
     shape = tuple(len(axis.labels) for axis in axes)
     request = folder.manifest.request
     n = arrays.get("n", np.zeros(0))
-    few = n.size and n.min() < n.max()
+    ragged = narrow = ""
+    if n.size and n.min() < n.max():
+        ragged = f"Of {rows:,} rows each cell has those with a value: {n.min():,.0f} to {n.max():,.0f} (n)."
+    if "low" in arrays:
+        narrow = means.too_few_rows(n)
     how = f"{settings.level:g}, {'normal' if normal else 'bootstrap'}"
     test = f"permutation, {settings.resamples:,} draws"
     params = {
@@ -278,13 +282,7 @@ def _result(
             if key != "values"
         },
         elapsed_s=seconds,
-        warnings=(
-            (
-                f"Of {rows:,} rows each cell has those with a value: {n.min():,.0f} to {n.max():,.0f} (n).",
-            )
-            if few
-            else ()
-        ),
+        warnings=tuple(filter(None, (ragged, narrow))),
         made_by=msgspec.structs.replace(folder.manifest.made_by, seed=settings.seed),
     )
 

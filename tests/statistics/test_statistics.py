@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interpboard.statistics import means
-from interpboard.statistics.means import bootstrap_interval
+from interpboard.statistics.means import ENOUGH_ROWS, bootstrap_interval, too_few_rows
 from interpboard.statistics.significance import permutation_p_values, sign_flip_p_values
 
 RNG = np.random.default_rng(5)
@@ -95,3 +95,17 @@ def test_signs_drawn_in_blocks_are_those_drawn_at_once(monkeypatch: pytest.Monke
     whole = sign_flip_p_values(effects, 300, seed=4)
     monkeypatch.setattr("interpboard.statistics.significance._SIGNS_A_STEP", 40 * 7)
     np.testing.assert_array_equal(sign_flip_p_values(effects, 300, seed=4), whole)
+
+
+def test_an_interval_of_few_rows_is_narrower_than_it_says() -> None:
+    def held(rows: int) -> float:
+        low, high = bootstrap_interval(RNG.normal(size=(rows, 4_000)), 0.95, 1_000, seed=0)
+        return float(((low <= 0) & (high >= 0)).mean())
+
+    assert held(2) == pytest.approx(0.5, abs=0.03)  # it ends at the two
+    assert held(ENOUGH_ROWS) == pytest.approx(0.9, abs=0.02)
+
+
+def test_of_few_rows_a_warning_says_how_many_they_are() -> None:
+    assert "3 rows" in too_few_rows(np.array([ENOUGH_ROWS, 5, 3]))
+    assert not too_few_rows(np.array([0, 1, ENOUGH_ROWS]))  # one row has no interval
