@@ -82,7 +82,9 @@ def too_few_rows(n: np.ndarray) -> str:
     few = n[(n > 1) & (n < ENOUGH_ROWS)]
     if not few.size:
         return ""
-    return f"An interval of {few.min():.0f} rows is narrower than it says: take {ENOUGH_ROWS} or more."
+    return (
+        f"An interval of {few.min():.0f} rows is narrower than it says: take {ENOUGH_ROWS} or more."
+    )
 
 
 def _interval(
