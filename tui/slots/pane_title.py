@@ -80,7 +80,8 @@ def answer_standing(
     answer, previous = state.slots[slot.name], state.previous(slot.name)
     if difference:
         differs = why_not_compared(answer.result.warnings) if answer.result is not None else ()
-        return _in_room(Text(visible("; ".join(differs)), ink.warning), room)
+        said = "; ".join(each.rstrip(".") for each in differs)
+        return _in_room(Text(visible(said), ink.warning), room)
     parts: list[tuple[str, str]] = [(previous, ink.warning)] if previous else []
     run = shown_keys("run")
     job, again = answer.job, _asked_again(state, slot.name)
