@@ -9,7 +9,7 @@ agree, or anything is not finite, there is no answer, and each prompt is run by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +27,8 @@ from interpboard.models.tree_calls import called_at, keys_and_values_of, of_node
 from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.batch import Batch
+from interpboard.runs.clean_rows import SUM_ORDERS
+from interpboard.runs.clean_trees import NODES, runs_on_trees
 from interpboard.runs.edits import Counterfactual, start_of
 from interpboard.runs.joins import BEHIND_ATTENTION
 from interpboard.runs.metrics import Metric
@@ -38,10 +40,7 @@ from interpboard.runs.steps import StepSize
 from interpboard.runs.together import Together
 from interpboard.runs.watch import SILENT, Watch
 
-NODES = 128
-"""Of a tree, at most: attention looks at all of them for each, and the layer's own work is little more."""
 _STEPS = 2  # at once: what a step of a prompt has for its keys and values, a tree has for none
-_ORDERS = 10.0  # of sums: so many times what one order is seen to leave
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +70,12 @@ def evaluate_together(
     if whole is None or not shared.lengths.trees.get(length, True):
         return None
     values = np.full((len(prompts), len(counterfactuals)), np.nan)
-    for chosen, nodes in trees_of([prompt.token_ids for prompt in prompts], NODES):
+    for chosen, clean, nodes in _trees(shared, prompts, whole):
         own = [metrics[i] for i in chosen]
-        rows = torch.tensor([shared.row_of(prompts[i]) for i in chosen])
         try:
             with faster_passes(lm.anatomy, proved.faster_parts, proved.fused_gelu):
-                tree = _tree(whole, nodes.of_rows(rows), own)
-                found = _evaluated(tree, counterfactuals, own, watch)
+                run = clean if clean is not None else _on_nodes(whole, nodes)
+                found = _evaluated(_tree(run, nodes, own), counterfactuals, own, watch)
         except MISFIT as error:
             if isinstance(error, RuntimeError) and out_of_memory(error):
                 raise
@@ -96,12 +94,7 @@ def evaluate_together(
 
 
 def _may(lm: LanguageModel, counterfactuals: Sequence[Counterfactual]) -> bool:
-    proved = lm.verified
-    if proved.path != "replay" or not (proved.reuse and proved.keeps_attention and proved.causal):
-        return False
-    if lm.anatomy.strips is not None or lm.anatomy.label_head is not None:
-        return False
-    return all(
+    return runs_on_trees(lm) and all(
         edit.site in BEHIND_ATTENTION
         and edit.positions is None
         and (edit.kind == "zero" or (edit.value is not None and len(edit.value) == 1))
@@ -110,29 +103,50 @@ def _may(lm: LanguageModel, counterfactuals: Sequence[Counterfactual]) -> bool:
     )
 
 
-def _tree(whole: Run, nodes: PrefixTree, metrics: Sequence[Metric]) -> _Tree:
+def _trees(
+    shared: Together, prompts: Sequence[PromptInfo], whole: Run
+) -> Iterator[tuple[list[int], Run | None, PrefixTree]]:
+    """Trees of ``prompts``, the paths of each in its nodes, with its clean run where it is there."""
+    asked: dict[int, list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        asked.setdefault(shared.row_of(prompt), []).append(i)
+    for tree in shared.trees():
+        pairs = [(at, i) for at, row in enumerate(tree.rows) for i in asked.get(row, ())]
+        if pairs:
+            paths = tree.nodes.nodes[[at for at, _ in pairs]]
+            yield [i for _, i in pairs], tree.run, replace(tree.nodes, nodes=paths)
+    if shared.trees():
+        return
+    for chosen, nodes in trees_of([prompt.token_ids for prompt in prompts], NODES):
+        rows = torch.tensor([shared.row_of(prompts[i]) for i in chosen])
+        yield chosen, None, nodes.of_rows(rows)
+
+
+def _on_nodes(whole: Run, nodes: PrefixTree) -> Run:
     """The clean run ``whole`` on ``nodes``. Raises ``ValueError`` where layers give something else there."""
-    rows, positions = nodes.rows, nodes.positions
-    ends = nodes.nodes[range(len(metrics)), [metric.info.position for metric in metrics]]
-    calls = tuple(tree_call(call, rows, positions, nodes.seen) for call in whole.calls)
+    rows, positions, seen = nodes.rows, nodes.positions, nodes.seen
+    calls = tuple(tree_call(call, rows, positions, seen) for call in whole.calls)
     final = of_nodes(whole.resid_final, rows, positions)
     for call, behind in zip(calls, [*(each.hidden[:] for each in calls[1:]), final], strict=True):
         if not agrees(call.replay(call.hidden[:]), behind.to(call.device)):
             raise ValueError("a layer gives something else on a tree")
-    last = calls[-1]
-    at_ends = called_at(
-        last, last.hidden[:][:, ends], ends, keys_and_values_of(last, last.hidden[:])
-    )
-    if not agrees(at_ends, final[:, ends].to(at_ends.device)):
-        raise ValueError("the last layer gives something else at the ends of a tree")
     attended = tuple(
         replace(each, z=Kept(of_nodes(each.z.tensor, rows, positions), each.z.device))
         for each in whole.attended
     )
-    return _Tree(
-        replace(whole, edits=CLEAN, calls=calls, resid_final=final, sites={}, attended=attended),
-        ends,
-    )
+    return replace(whole, edits=CLEAN, calls=calls, resid_final=final, sites={}, attended=attended)
+
+
+def _tree(run: Run, nodes: PrefixTree, metrics: Sequence[Metric]) -> _Tree:
+    """``run`` of ``nodes``, with where ``metrics`` are read. Raises ``ValueError`` where the last layer gives
+    something else there by itself."""
+    ends = nodes.nodes[range(len(metrics)), [metric.info.position for metric in metrics]]
+    last = run.calls[-1]
+    made = keys_and_values_of(last, last.hidden[:])
+    at_ends = called_at(last, last.hidden[:][:, ends], ends, made)
+    if not agrees(at_ends, run.resid_final[:, ends].to(at_ends.device)):
+        raise ValueError("the last layer gives something else at the ends of a tree")
+    return _Tree(run, ends)
 
 
 def _evaluated(
@@ -237,4 +251,4 @@ def _same(found: np.ndarray, alone: np.ndarray, metric: Metric) -> bool:
     size = 1 + np.abs(alone).max()
     if metric.tokens is not None:  # a difference of logits rounds as they do
         size += float(metric.clean_logits[list(metric.tokens)].abs().max())
-    return bool((np.abs(found - alone) <= _ORDERS * rounding(dtype, size)).all())
+    return bool((np.abs(found - alone) <= SUM_ORDERS * rounding(dtype, size)).all())

@@ -12,33 +12,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from interpboard.errors import InterpBoardError
 from interpboard.models.fused_gelu import faster_passes
-from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.proof.rounding import agrees
-from interpboard.models.unembedding import read_by_head, unembed
+from interpboard.models.unembedding import read_by_head, residual_to_logits, unembed
 from interpboard.results import PromptInfo
+from interpboard.runs.clean_rows import Proved, clean_rows
+from interpboard.runs.clean_trees import CleanTree
 from interpboard.runs.finite import require_logits, run_words
 from interpboard.runs.gradients.together import RowGradients
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import CLEAN, Run, record_ids
+from interpboard.runs.row_arguments import Misfit, RowLayout, part_of_a_row, row_of_run
 from interpboard.runs.shared import as_it_is
 from interpboard.runs.steps import MEMORY_A_STEP, numbers_a_token, rows_of_a_shared_pass
 
 Item = TypeVar("Item")
 _EXACT = (torch.float32, torch.float64)
-_SHARED = 0  # a layer's argument that is the same for all rows; else how many entries a row has
-
-
-class _Misfit(Exception):
-    """The rows of a pass are not those of the prompts alone."""
 
 
 @dataclass
@@ -46,11 +43,13 @@ class Lengths:
     """What is known of passes over several prompts, by their length: what of each layer's arguments belongs
     to a row; None: such passes are not what the prompts alone give. ``proved``: the sites whose values were
     held against those of a prompt alone. ``trees``: whether edited runs on a prefix tree are those of a
-    prompt alone (``on_tree``)."""
+    prompt alone (``on_tree``). ``clean``: the sites at which clean runs on trees were seen to be those of
+    all prompts of a pass (``clean_rows``); None: they were not."""
 
-    known: dict[int, tuple[dict[str, Any], ...] | None]
+    known: dict[int, RowLayout | None]
     proved: dict[int, frozenset[str]] = field(default_factory=dict)
     trees: dict[int, bool] = field(default_factory=dict)
+    clean: dict[int, Proved] = field(default_factory=dict)
 
     @classmethod
     def none(cls) -> Lengths:
@@ -95,9 +94,11 @@ class Together:
         self.lengths = lengths or Lengths.none()
         self.prompts = list({prompt.token_ids: prompt for prompt in prompts}.values())
         self._place = {prompt.token_ids: i for i, prompt in enumerate(self.prompts)}
-        self._runs: tuple[Run, ...] = ()
-        self._whole: Run | None = None
-        self._body = torch.empty(0)
+        self._whole: Run | None = None  # of all of them
+        self._rows: dict[int, Run] = {}
+        self._layout_of_a_row: RowLayout = ()
+        self._trees: tuple[CleanTree, ...] = ()
+        self._body: torch.Tensor | None = None
         self._logits: dict[int, torch.Tensor] = {}
         self._gradients = RowGradients(lm)
         self._refused = False
@@ -105,21 +106,22 @@ class Together:
 
     def run(self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
         """The clean run of ``prompt``."""
-        place = self._at(lm, prompt)
-        if place is None:
+        whole = self._with_sites(lm, prompt, sites)
+        if whole is None:
             return None
-        there = tuple(self._runs[0].sites) if self._runs else ()
-        if not self._runs or not set(sites) <= set(there):
-            wanted = tuple(dict.fromkeys((*there, *sites)))
-            if not self._is_little(wanted) or not self._recorded(wanted):
-                return None
-        return replace(self._runs[place], lm=lm, prompt=prompt)
+        place = self._place[prompt.token_ids]
+        if place not in self._rows:  # kept: what is made of a row's calls later stays with them
+            alone = len(self.prompts) == 1
+            self._rows[place] = whole if alone else row_of_run(whole, self._layout_of_a_row, place)
+        return replace(self._rows[place], lm=lm, prompt=prompt)
 
     def whole(self, sites: Sequence[str] = ()) -> Run | None:
         """The clean run of all ``prompts``, a row each (``row_of``); None of one, or where there is none."""
-        if len(self.prompts) < 2 or self.run(self.lm, self.prompts[0], sites) is None:
-            return None
-        return self._whole
+        return None if len(self.prompts) < 2 else self._with_sites(self.lm, self.prompts[0], sites)
+
+    def trees(self) -> tuple[CleanTree, ...]:
+        """The trees of all ``prompts``, where their clean runs were made on them."""
+        return self._trees
 
     def row_of(self, prompt: PromptInfo) -> int:
         """Its row in ``whole``."""
@@ -127,16 +129,21 @@ class Together:
 
     def logits(self, lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor | None:
         """Its logits at ``position``."""
-        if self.run(lm, prompt, ()) is None:
+        whole = self._with_sites(lm, prompt, ())
+        if whole is None:
             return None
         if position not in self._logits:
             with torch.no_grad():
-                self._logits[position] = unembed(
-                    self.lm.anatomy, read_by_head(self.lm.anatomy, self._body, position)
-                )
+                self._logits[position] = self._logits_at(whole, position)
         found = self._logits[position][self._place[prompt.token_ids]]
         require_logits(self.lm, run_words(prompt), found[None])
         return found
+
+    def _logits_at(self, whole: Run, position: int) -> torch.Tensor:
+        anatomy = self.lm.anatomy
+        if self._body is None:
+            return residual_to_logits(anatomy, whole.resid_final[:, position])
+        return unembed(anatomy, read_by_head(anatomy, self._body, position))
 
     def measures(self, prompt: PromptInfo, metric: Metric) -> None:
         """Of ``prompt`` the gradient of ``metric`` may be asked for."""
@@ -161,6 +168,19 @@ class Together:
             return None
         return self._place.get(prompt.token_ids)
 
+    def _with_sites(
+        self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]
+    ) -> Run | None:
+        """The run of all, with ``sites``; None where ``prompt`` has none in it."""
+        if self._at(lm, prompt) is None:
+            return None
+        there = tuple(self._whole.sites) if self._whole else ()
+        if self._whole is None or not set(sites) <= set(there):
+            wanted = tuple(dict.fromkeys((*there, *sites)))
+            if not self._is_little(wanted) or not self._recorded(wanted):
+                return None
+        return self._whole
+
     def _is_little(self, sites: Sequence[str]) -> bool:
         length = len(self.prompts[0].token_ids)
         numbers = sum(numbers_a_token(self.lm, site, length) for site in sites)
@@ -170,17 +190,20 @@ class Together:
 
     def _recorded(self, sites: tuple[str, ...]) -> bool:
         ids = torch.cat([input_ids(self.lm, prompt) for prompt in self.prompts])
-        edits = CLEAN * len(ids)
+        self._rows = {}
         try:
             if len(ids) == 1:
-                run, self._body = record_ids(self.lm, self.prompts[0], ids, sites, edits)
-                self._runs = (run,)
+                self._whole, self._body = record_ids(self.lm, self.prompts[0], ids, sites, CLEAN)
                 return True
-            layout = self._layout(ids, sites)
+            layout, length = self._layout(ids, sites), ids.shape[1]
+            proved = self.lengths.clean.get(length, frozenset())
             with self._faster():
-                run, self._body = record_ids(self.lm, self.prompts[0], ids, sites, edits)
-            self._runs, self._whole = tuple(_row(run, layout, i) for i in range(len(ids))), run
-        except (InterpBoardError, RuntimeError, _Misfit) as error:
+                made, self.lengths.clean[length] = clean_rows(
+                    self.lm, self.prompts[0], ids, sites, layout, proved
+                )
+            self._whole, self._body = made.run, made.body
+            self._layout_of_a_row, self._trees = made.layout, made.trees
+        except (InterpBoardError, RuntimeError, Misfit) as error:
             self._give_up(error)
             return False
         return True
@@ -194,9 +217,9 @@ class Together:
             raise error
         if len(self.prompts) == 1 and isinstance(error, InterpBoardError):
             raise error
-        self._refused, self._runs, self._whole = True, (), None
+        self._refused, self._whole, self._trees = True, None, ()
 
-    def _layout(self, ids: torch.Tensor, sites: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    def _layout(self, ids: torch.Tensor, sites: tuple[str, ...]) -> RowLayout:
         length = ids.shape[1]
         proved = self.lengths.proved.get(length, frozenset())
         failed = length in self.lengths.known and self.lengths.known[length] is None
@@ -207,69 +230,20 @@ class Together:
             with self._faster():  # as all of them will be
                 beside, _ = record_ids(self.lm, first, ids[:2], sites, CLEAN * 2)
             layout = tuple(
-                {name: _part(value, b.arguments[name], 2) for name, value in a.arguments.items()}
+                {
+                    name: part_of_a_row(value, b.arguments[name], 2)
+                    for name, value in a.arguments.items()
+                }
                 for a, b in zip(alone.calls, beside.calls, strict=True)
             )
-            if not _same(_row(beside, layout, 0), alone):
-                raise _Misfit
+            if not _same(row_of_run(beside, layout, 0), alone):
+                raise Misfit
             self.lengths.known[length] = layout
             self.lengths.proved[length] = proved | set(sites)
         known = self.lengths.known[length]
         if known is None:
-            raise _Misfit
+            raise Misfit
         return known
-
-
-def _row(run: Run, layout: Sequence[dict[str, Any]], row: int) -> Run:
-    """What ``run`` of several prompts has of one of them."""
-    one = slice(row, row + 1)
-
-    def kept(value: Kept) -> Kept:
-        return Kept(value.tensor[one], value.device)
-
-    calls = tuple(
-        replace(
-            call,
-            hidden=kept(call.hidden),
-            arguments={
-                name: _cut(value, parts[name], row) for name, value in call.arguments.items()
-            },
-            keys_values=[],
-        )
-        for call, parts in zip(run.calls, layout, strict=True)
-    )
-    return replace(
-        run,
-        edits=CLEAN,
-        calls=calls,
-        resid_final=run.resid_final[one],
-        sites={site: tuple(v[one] for v in values) for site, values in run.sites.items()},
-        attended=tuple(replace(each, z=kept(each.z)) for each in run.attended),
-    )
-
-
-def _part(alone: Any, beside: Any, rows: int) -> Any:
-    """How many entries of ``beside`` belong to a row, ``alone`` being those of the first; ``_SHARED``: all of
-    them to all. Of a tuple, that of each. Raises ``_Misfit``."""
-    if isinstance(alone, tuple):
-        return tuple(_part(a, b, rows) for a, b in zip(alone, beside, strict=True))
-    if not isinstance(alone, torch.Tensor):
-        return _SHARED
-    if alone.shape == beside.shape:
-        part, first_row = _SHARED, beside
-    elif alone.dim() and beside.shape == (rows * len(alone), *alone.shape[1:]):
-        part, first_row = len(alone), beside[: len(alone)]
-    else:
-        raise _Misfit
-    if not torch.allclose(first_row.double(), alone.double(), rtol=1e-5, atol=1e-6, equal_nan=True):
-        raise _Misfit
-    return part
-
-
-def _cut(value: Any, part: Any, row: int) -> Any:
-    if isinstance(part, tuple):
-        return tuple(_cut(v, p, row) for v, p in zip(value, part, strict=True))
-    return value if part == _SHARED else value[row * part : (row + 1) * part]
 
 
 def _same(one: Run, other: Run) -> bool:

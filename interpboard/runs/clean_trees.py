@@ -1,0 +1,202 @@
+"""The clean runs of many prompts at once, on the trees of what they begin with.
+
+What prompts have in common is run once for all of them (``prefix_tree``), by layers called on trees
+(``models.tree_calls``). That it is what the prompts' own runs give is for ``clean_rows`` to prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+
+from interpboard.models.calls import LayerCall, first_layer_input
+from interpboard.models.finite import Tally
+from interpboard.models.kept_tensors import Kept
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.partial_layer import KeptAttention, recording_attention
+from interpboard.models.sites import at_site
+from interpboard.models.tree_calls import of_nodes, tree_call
+from interpboard.runs.prefix_tree import PrefixTree, trees_of
+from interpboard.runs.record import CLEAN, Run
+from interpboard.runs.row_arguments import RowLayout, of_rows
+from interpboard.runs.steps import keeps_all_attention
+
+NODES = 128
+"""Of a tree, at most: attention looks at all of them for each, and the layer's own work is little more."""
+TREE_SITES = frozenset(("z", "attn_out", "resid_mid", "neuron", "mlp_out"))
+"""Where each token has its own numbers: what a tree has at its nodes, prompts have at their tokens."""
+_WORTH = 2 / 3  # of the tokens: with more of them, trees are no quicker
+
+
+@dataclass(frozen=True, eq=False)
+class CleanTree:
+    """``run``: the clean run of ``nodes``, a single row of all of them; ``rows``: the prompts in it."""
+
+    rows: list[int]
+    nodes: PrefixTree
+    run: Run
+
+
+@dataclass(frozen=True, eq=False)
+class CleanRows:
+    """``run``: of all prompts, a row each. ``body`` [row, pos, d_model]: what the head takes; None: it is to
+    be made of the last stream. ``layout``: what of its calls' arguments is a row's. ``trees``: those on
+    which it was made."""
+
+    run: Run
+    body: torch.Tensor | None
+    layout: RowLayout
+    trees: tuple[CleanTree, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTrees:
+    """Trees of the rows of ``ids`` [row, pos]; ``sample``: the rows that are also run as ever."""
+
+    ids: torch.Tensor
+    trees: list[tuple[list[int], PrefixTree]]
+    sample: list[int]
+
+
+def runs_on_trees(lm: LanguageModel) -> bool:
+    """Whether the model proved what trees rest on."""
+    proved = lm.verified
+    if proved.path != "replay" or not (proved.reuse and proved.keeps_attention and proved.causal):
+        return False
+    return lm.anatomy.strips is None and lm.anatomy.label_head is None
+
+
+def planned_trees(
+    lm: LanguageModel, ids: torch.Tensor, sites: Sequence[str], proved: bool
+) -> PlannedTrees | None:
+    """The trees on which the rows of ``ids`` are run; None where they are not, or it would save little.
+
+    Until trees are ``proved`` all rows of the first are also run as ever, and of each other its last; from
+    then on of the first its first and its last."""
+    # On a GPU one large pass is over sooner than many small ones.
+    if {device.type for device in lm.devices} != {"cpu"} or not runs_on_trees(lm):
+        return None
+    if not TREE_SITES.issuperset(sites) or not keeps_all_attention(lm, ids.shape[1]):
+        return None
+    trees = list(trees_of([tuple(row) for row in ids.tolist()], NODES))
+    (first, _), *others = trees
+    nodes = sum(len(tree) for _, tree in trees)
+    # Two of them at least, to see what of a call is the same for all.
+    if len(first) < 2 or nodes + (2 + len(others)) * ids.shape[1] > _WORTH * ids.numel():
+        return None
+    of_first = [first[0], first[-1]] if proved else first
+    return PlannedTrees(ids, trees, [*of_first, *(rows[-1] for rows, _ in others)])
+
+
+@torch.no_grad()
+def run_on_trees(
+    plan: PlannedTrees, arguments: RowLayout, sampled: Run, sites: Sequence[str]
+) -> CleanRows | None:
+    """The clean run of all rows, made of that of each tree; None where it is not finite.
+
+    ``sampled``: the run of the sample; ``arguments``: of each layer's call, those of a single row. Raises
+    ``ValueError`` where it is not known which of them belong to a token.
+    """
+    lm = sampled.lm
+    inputs = first_layer_input(lm.anatomy, plan.ids)
+    given = [of_rows(own, len(inputs)) for own in arguments]
+    calls = [
+        LayerCall(call.layer, Kept(inputs, inputs.device), own)
+        for call, (own, _) in zip(sampled.calls, given, strict=True)
+    ]
+    tally = Tally(1)
+    attended: list[KeptAttention] = []
+    at_sites: dict[str, list[torch.Tensor]] = {site: [] for site in sites}
+    found: list[tuple[list[LayerCall], torch.Tensor]] = []
+    with _recording(lm, at_sites, attended, tally):
+        for chosen, nodes in plan.trees:
+            rows = torch.tensor(chosen)[nodes.rows]
+            found.append(_through(calls, inputs, rows, nodes))
+    if not bool(tally.finite().all()):
+        return None
+    n_layers = len(calls)
+    trees = []
+    for i, ((chosen, nodes), (own_calls, final)) in enumerate(zip(plan.trees, found, strict=True)):
+        part = slice(i * n_layers, (i + 1) * n_layers)
+        run = replace(
+            sampled, edits=CLEAN, calls=tuple(own_calls), resid_final=final,
+            sites={site: tuple(values[part]) for site, values in at_sites.items()},
+            attended=tuple(attended[part]),
+        )  # fmt: skip
+        trees.append(CleanTree(chosen, nodes, run))
+    layout = tuple(parts for _, parts in given)
+    return CleanRows(_of_all(trees, calls, sampled), None, layout, tuple(trees))
+
+
+def _through(
+    calls: Sequence[LayerCall], inputs: torch.Tensor, rows: torch.Tensor, nodes: PrefixTree
+) -> tuple[list[LayerCall], torch.Tensor]:
+    """Each layer's call on a tree, and what the last one gives [1, node, d_model]."""
+    hidden = of_nodes(inputs, rows, nodes.positions)
+    own_calls, seen = [], nodes.seen
+    for call in calls:
+        own = tree_call(call, rows, nodes.positions, seen)
+        own_calls.append(replace(own, hidden=Kept(hidden, hidden.device)))
+        hidden = own_calls[-1].replay(hidden)
+    return own_calls, hidden
+
+
+@contextmanager
+def _recording(
+    lm: LanguageModel,
+    at_sites: dict[str, list[torch.Tensor]],
+    attended: list[KeptAttention],
+    tally: Tally,
+) -> Iterator[None]:
+    anatomy = lm.anatomy
+    with ExitStack() as stack:
+        for attention, out_proj in zip(anatomy.attention, anatomy.out_proj, strict=True):
+            stack.enter_context(recording_attention(attention, out_proj, attended))
+        for site, values in at_sites.items():
+            for layer in range(anatomy.n_layers):
+                stack.enter_context(at_site(anatomy, site, layer, _keeping(values)))
+        stack.enter_context(tally.over(anatomy))
+        yield
+
+
+def _keeping(values: list[torch.Tensor]) -> Callable[[torch.Tensor], None]:
+    # A copy: some families go on to add to it in place.
+    return lambda value: values.append(value.clone())
+
+
+def _of_all(trees: Sequence[CleanTree], calls: Sequence[LayerCall], sampled: Run) -> Run:
+    """What the rows have, of which ``trees`` have each token once."""
+    count = sum(len(tree.rows) for tree in trees)
+    places = torch.empty((count, trees[0].nodes.nodes.shape[1]), dtype=torch.long)
+    begin = 0
+    for tree in trees:
+        places[tree.rows] = tree.nodes.nodes + begin
+        begin += len(tree.nodes)
+    runs = [tree.run for tree in trees]
+
+    def rows(parts: Iterable[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([part[0] for part in parts])[places]
+
+    def kept(parts: Iterable[Kept]) -> Kept:
+        value = rows(part.tensor for part in parts)
+        return Kept(value, value.device)
+
+    inputs = zip(*(run.calls for run in runs), strict=True)
+    heads = zip(*(run.attended for run in runs), strict=True)
+    return replace(
+        sampled,
+        edits=CLEAN * count,
+        calls=tuple(
+            replace(call, hidden=kept(each.hidden for each in own))
+            for call, own in zip(calls, inputs, strict=True)
+        ),
+        resid_final=rows(run.resid_final for run in runs),
+        sites={
+            site: tuple(map(rows, zip(*(run.sites[site] for run in runs), strict=True)))
+            for site in runs[0].sites
+        },
+        attended=tuple(replace(own[0], z=kept(each.z for each in own)) for own in heads),
+    )
