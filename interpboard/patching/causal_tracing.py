@@ -133,15 +133,16 @@ class _Samples:
         most = rows_of_a_recording(lm, len(prompt.token_ids))
         cells: list[Counterfactual] = []
         done = 0
-        while done < len(rows):
-            self._tell()
-            run = record_first(lm, prompt, rows[done:], most, () if done else (site,), 1)
-            if not done:
-                every = restorations([value[0] for value in run.sites[site]], site, window)
-                cells = [every[at] for at in self.asked]
-            self._restore(run, done, cells)
-            done += run.batch
-            del run  # before the next is made
+        with self.watch.independent():
+            while done < len(rows):
+                self._tell()
+                run = record_first(lm, prompt, rows[done:], most, () if done else (site,), 1)
+                if not done:
+                    every = restorations([value[0] for value in run.sites[site]], site, window)
+                    cells = [every[at] for at in self.asked]
+                self._restore(run, done, cells)
+                done += run.batch
+                del run  # before the next is made
         self._tell()
 
     def _restore(self, run: Run, done: int, cells: list[Counterfactual]) -> None:

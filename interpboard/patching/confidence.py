@@ -124,16 +124,17 @@ def _effects(
     effects: list[np.ndarray] = []
     controls: list[np.ndarray] = []
     done = 0
-    for case in cases:
-        found = _of_case(lm, case, grid, direction, control, generator, watch, done, total)
-        for kept, values in zip((effects, controls), found, strict=False):
-            kept.append(values)
-        done += size * len(found)
-        mean = np.mean(effects, axis=0)
-        few = np.full(
-            mean.shape, len(effects) < len(cases)
-        )  # the mean of some pairs is no value yet
-        watch.step(done, total, LabelledArray(grid.axes, mean, few))
+    with watch.independent():
+        for case in cases:
+            found = _of_case(lm, case, grid, direction, control, generator, watch, done, total)
+            for kept, values in zip((effects, controls), found, strict=False):
+                kept.append(values)
+            done += size * len(found)
+            mean = np.mean(effects, axis=0)
+            few = np.full(
+                mean.shape, len(effects) < len(cases)
+            )  # the mean of some pairs is no value yet
+            watch.step(done, total, LabelledArray(grid.axes, mean, few))
     return np.stack(effects), np.stack(controls) if control else None
 
 

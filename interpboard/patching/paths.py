@@ -136,34 +136,35 @@ def _evaluated(
         if carried
         else sent(base, source, before, first, stop, watch)
     )
-    for portion in portions:
-        if carried:
-            rows = carried_edits(base, receivers, portion, last, watch)
-        else:
-            rows = receiver_edits(
-                base, receivers, portion.changes, portion.written, first, stop, last, watch
+    with watch.independent():
+        for portion in portions:
+            if carried:
+                rows = carried_edits(base, receivers, portion, last, watch)
+            else:
+                rows = receiver_edits(
+                    base, receivers, portion.changes, portion.written, first, stop, last, watch
+                )
+            seen = [row for row, edits in enumerate(rows) if edits]
+            known += len(rows) - len(seen)
+
+            def take(
+                indices: list[int],
+                new: np.ndarray,
+                portion: SenderChanges = portion,
+                seen: list[int] = seen,
+            ) -> None:
+                nonlocal known
+                new = metric.unless_rounding(new, at_base)
+                for index, value in zip(indices, new, strict=True):
+                    values[portion.cells[seen[index]]] = value
+                known += len(indices)
+                watch.step(known, total, LabelledArray(axes, values - at_base))
+
+            evaluate(
+                base,
+                [rows[row] for row in seen],
+                metric,
+                watch=watch.silent,
+                on_values=take,
             )
-        seen = [row for row, edits in enumerate(rows) if edits]
-        known += len(rows) - len(seen)
-
-        def take(
-            indices: list[int],
-            new: np.ndarray,
-            portion: SenderChanges = portion,
-            seen: list[int] = seen,
-        ) -> None:
-            nonlocal known
-            new = metric.unless_rounding(new, at_base)
-            for index, value in zip(indices, new, strict=True):
-                values[portion.cells[seen[index]]] = value
-            known += len(indices)
-            watch.step(known, total, LabelledArray(axes, values - at_base))
-
-        evaluate(
-            base,
-            [rows[row] for row in seen],
-            metric,
-            watch=watch.silent,
-            on_values=take,
-        )
     return values

@@ -27,6 +27,7 @@ from interpboard.results.intervals import ROUNDING_EXTRA
 from interpboard.runs.chat_warnings import chat_warnings
 from interpboard.runs.clean_rounding import clean_rounding
 from interpboard.runs.finite import counting, is_counting, remedy
+from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.room import refuse_a_pass_without_room
 from interpboard.runs.strip_analyses import require_in_strips
@@ -57,7 +58,11 @@ class Computed:
 
 
 Refusal = Callable[[LanguageModel, PromptInfo, Mapping[str, Any]], None]
+Explains = Callable[
+    [LanguageModel, PromptInfo, Metric, Mapping[str, Any]], tuple[MetricInfo, float]
+]
 _REFUSALS: dict[str, Refusal] = {}
+_EXPLAINS: dict[str, Explains] = {}
 _PATHS: dict[str, str] = {}
 
 
@@ -79,15 +84,29 @@ def refuse_without_room(
         _REFUSALS[name](lm, prompt, {**params, **with_layer_numbers(lm, params)})
 
 
+def explained(
+    name: str, lm: LanguageModel, prompt: PromptInfo, metric: Metric, params: Mapping[str, Any]
+) -> tuple[MetricInfo, float]:
+    """The metric of the result of ``name``, and that of the clean run, before anything is known of it."""
+    if name in _EXPLAINS:
+        return _EXPLAINS[name](lm, prompt, metric, params)
+    return metric.info, metric.baseline
+
+
 def analysis(
-    name: str, *, path: str = "", refuses: Refusal | None = None
+    name: str,
+    *,
+    path: str = "",
+    refuses: Refusal | None = None,
+    explains: Explains | None = None,
 ) -> Callable[[Callable[P, Computed]], Callable[P, Result]]:
     """Makes ``function(lm, prompt, metric, *, <parameters>, watch)`` the analysis ``name`` of the registry.
 
     ``path``: see ``made_by``; empty: the one that was proved for the model. The result says with which
     parameters it was made, and warns of values that are not numbers where the method leaves none out, of
     what ``metric`` has to say, and of marks typed into a chat. ``refuses`` raises for what is too large, and
-    is asked before the prompt is run (``refuse_beforehand``), which can take a minute. Within another
+    is asked before the prompt is run (``refuse_beforehand``), which can take a minute. ``explains`` gives the
+    metric and its clean value where another than the prompt's is explained (``explained``). Within another
     analysis nothing is warned of: the outer one does.
     """
 
@@ -95,6 +114,8 @@ def analysis(
         _PATHS[name] = path
         if refuses is not None:
             _REFUSALS[name] = refuses
+        if explains is not None:
+            _EXPLAINS[name] = explains
         signature = inspect.signature(function)
 
         @wraps(function)

@@ -58,8 +58,9 @@ def evaluate_cells_by_layer(
     ``there``, in the shape of the axes: which cells are not None."""
     filled = _Filled(metric, axes, shown, unchanged, None, estimates, watch)
     filled.begin(int(there.sum()))
-    for layer in range(len(there)):
-        filled.evaluate(run, cells_of(layer), None)
+    with watch.independent():
+        for layer in range(len(there)):
+            filled.evaluate(run, cells_of(layer), None)
     return filled.values
 
 

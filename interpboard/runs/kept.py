@@ -8,7 +8,8 @@ marked beside it, without the values that were put: a cell that is not what it w
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -60,6 +61,7 @@ class KeptCells:
         self._news: list[int] = []
         self._made: dict[str, tuple[Any, int]] = {}
         self._next = 0
+        self._waits: bool | None = None  # within independent parts: for another engine's cells
 
     def learn(self, cells: Cells | None) -> None:
         """These are known as well; what is new of them is told with the ``news``."""
@@ -94,8 +96,37 @@ class KeptCells:
 
     def others_compute(self, asked: AskedCells) -> None:
         """Raise ``ShareComputed`` if other engines have cells to compute before the analysis can go on."""
-        if not bool((asked.known | self.to_compute(asked)).all()):
+        if bool((asked.known | self.to_compute(asked)).all()):
+            return
+        if self._waits is None:
             raise ShareComputed
+        self._waits = True
+
+    @contextmanager
+    def independent(self) -> Iterator[None]:
+        """For parts of the analysis that need nothing of one another: its share of all of them is computed
+        before it waits for other engines, whose cells are NaN until then. ``ShareComputed`` at the end.
+        """
+        if self._waits is not None:  # within another
+            yield
+            return
+        self._waits = False
+        try:
+            yield
+            waits = self._waits
+        finally:
+            self._waits = None
+        if waits:
+            raise ShareComputed
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """For what is kept as it is made: within independent parts, too, no cell of it may be NaN for now."""
+        before, self._waits = self._waits, None
+        try:
+            yield
+        finally:
+            self._waits = before
 
     def take(self, asked: AskedCells, which: Sequence[int], values: np.ndarray) -> None:
         """``which`` of the cells asked for are computed."""
@@ -110,7 +141,7 @@ class KeptCells:
         Its edited runs that were not finite count each time: the result says of all of them.
         """
         if name not in self._made:
-            with losses_in() as lost:
+            with losses_in() as lost, self._whole():
                 made = make()
             self._made[name] = made, sum(lost)
         made, lost_in_it = self._made[name]

@@ -47,14 +47,19 @@ def evaluate_in_portions(
 ) -> np.ndarray:
     """The metric [row] of ``count`` rows, of which at most ``size`` are there at once; see ``evaluate``."""
     found = np.full(count, np.nan)
-    for begin in range(0, count, size):
+
+    def fill(begin: int) -> None:
         behind = max(0, count - begin - size)
 
-        def on_pace(pace: Pace, behind: int = behind) -> None:
+        def on_pace(pace: Pace) -> None:
             left_s = pace.left_s + behind * pace.a_cell_s
             watch.on_pace(pace._replace(left_s=left_s, cells_left=pace.cells_left + behind))
 
         rows = [row(at) for at in range(begin, min(count, begin + size))]
         own = replace(watch.stage(begin, count), on_pace=on_pace)
         found[begin : begin + size] = evaluate(run, rows, metric, watch=own)
+
+    with watch.independent():
+        for begin in range(0, count, size):
+            fill(begin)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -87,6 +88,11 @@ class Watch:
     def once(self, name: str, make: Callable[[], _T]) -> _T:
         """What ``make`` gives; not made again where the same request is taken up again."""
         return make() if self.kept is None else self.kept.once(name, make)
+
+    def independent(self) -> AbstractContextManager[None]:
+        """Around parts of the work that need nothing of one another: engines that divide the cells do so in
+        all of them before any waits for another. What others compute is NaN meanwhile."""
+        return nullcontext() if self.kept is None else self.kept.independent()
 
     def part(self, name: str) -> Watch:
         """For a whole analysis within this one: its cells are counted, and its pace judged, by itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from interpboard.runs import kept
 from interpboard.runs.kept import KeptCells, checksum
 from interpboard.runs.watch import Watch
 from tests.alive import Alive
+from tests.classifiers import choosing
 from tests.lm import TEXT, tiny_lm
 from tests.mixtures import mixture
 
@@ -38,6 +40,7 @@ CORRUPTED = TEXT.replace("Eiffel", "Paris")
 NEEDED: dict[str, dict[str, Any]] = {
     "activation_patching": {"corrupted": CORRUPTED, "preview": True},
     "attention_knockout": {"unit": "word", "queries": "later"},
+    "choice_ablation": {"choices": ["in Rome.", "by the sea is a house", "red"]},
     "causal_trace": {"subject": [1, 2], "samples": 3},
     "context_cite": {"unit": "word", "samples": 12},
     "critical_components": {"budget": 6},
@@ -61,7 +64,8 @@ KEPT = [name for name, analysis in ANALYSES.items() if analysis.cells]
 
 def begun(name: str, **request: Any) -> BegunAnalysis:
     own = {"text": TEXT, "params": NEEDED.get(name, {}), **request}
-    lm = mixture("mixtral") if name == "expert_ablation" else tiny_lm()
+    models = {"expert_ablation": partial(mixture, "mixtral"), "choice_ablation": choosing}
+    lm = models.get(name, tiny_lm)()
     return begin(lm, own["text"], name, MetricRequest(), own["params"])
 
 
@@ -131,6 +135,7 @@ def test_what_was_shown_when_it_stopped_is_exact_where_it_is_said_to_be(
     total = 1000
     partial = job.nothing_yet.so_far(first.shown, first.kept.cells, total, ANALYSES[name].cells)
     assert partial.partial is not None
+    assert (partial.metric, partial.baseline) == (expected.metric, expected.baseline)
     assert partial.warnings[0].startswith(f"partial: {partial.partial} are computed")
     if partial.axes != expected.axes:  # a list that grows, or nothing to show yet
         lists = {

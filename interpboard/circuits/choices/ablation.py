@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from interpboard.circuits.choices.given import refuse_no_choices, scored_choices
+from interpboard.circuits.choices.given import explained_choice, refuse_no_choices, scored_choices
 from interpboard.circuits.heads.ablation import head_grid
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import LabelledArray, PromptInfo
@@ -18,7 +19,7 @@ from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 
-@analysis("choice_ablation", refuses=refuse_no_choices)
+@analysis("choice_ablation", refuses=refuse_no_choices, explains=explained_choice)
 def choice_ablation(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -43,17 +44,24 @@ def choice_ablation(
     Raises as ``compare_choices``, and ``BadParameter`` for layers or heads that the model does not have.
     """
     scored = scored_choices(lm, prompt, metric, choices)
-    found, count = [], len(scored.texts)
-    for number, (own, of_own) in enumerate(zip(scored.prompts, scored.metrics, strict=True)):
-        run = record(lm, own, (), partly=True)
-        grid = head_grid(run, "zero", layers, heads, [], 0)
-        size = len(grid.cells)
-        values = evaluate_cells(
-            run, grid.cells, of_own, grid.axes, lambda new: new, unchanged=of_own.baseline,
-            watch=watch.stage(number * size, count * size, shown=False),
-        )  # fmt: skip
-        found.append(values)
-    scores = np.stack(found, -1)
+    scores = np.empty(0)
+
+    def effects(of_choice: np.ndarray, number: int) -> np.ndarray:
+        """Those of the heads whose scores are known by now: of all choices that the metric reads."""
+        scores[..., number] = of_choice
+        return scored.measured(scores) - scored.baseline
+
+    with watch.independent():
+        for number, (own, of_own) in enumerate(zip(scored.prompts, scored.metrics, strict=True)):
+            run = record(lm, own, (), partly=True)
+            grid = head_grid(run, "zero", layers, heads, [], 0)
+            if not number:
+                scores = np.full((*grid.shape, len(scored.texts)), np.nan)
+            scores[..., number] = evaluate_cells(
+                run, grid.cells, of_own, grid.axes, partial(effects, number=number),
+                unchanged=of_own.baseline,
+                watch=watch.stage(number * len(grid.cells), scores.size),
+            )  # fmt: skip
     extra = {
         "score": LabelledArray((*grid.axes, scored.axis), scores),
         "clean_score": LabelledArray((scored.axis,), scored.scores),

@@ -130,6 +130,14 @@ def refuse_no_choices(lm: LanguageModel, prompt: PromptInfo, params: Mapping[str
     _prompts(lm, prompt, choice_texts(params["choices"]))
 
 
+def explained_choice(
+    lm: LanguageModel, prompt: PromptInfo, metric: Metric, params: Mapping[str, Any]
+) -> tuple[MetricInfo, float]:
+    """The metric of the choices, and that of their clean runs. Raises as ``scored_choices``."""
+    scored = scored_choices(lm, prompt, metric, params["choices"])
+    return scored.info, scored.baseline
+
+
 def scored_choices(
     lm: LanguageModel, prompt: PromptInfo, metric: Metric, given: str | Sequence[str]
 ) -> ScoredChoices:

@@ -60,18 +60,19 @@ def compare_ablations(
         "component", tuple(head_label(lm.anatomy.layer_names[layer], head) for layer, head in heads)
     )
     axes = (component, Axis("strategy", tuple(strategies)))
-    values = evaluate_cells(
-        run,
-        counterfactuals,
-        metric,
-        axes,
-        lambda new: (new - metric.baseline).T,
-        unchanged=metric.baseline,
-        shape=(len(strategies), len(heads)),
-        watch=watch,
-    )
+    with watch.independent():
+        values = evaluate_cells(
+            run,
+            counterfactuals,
+            metric,
+            axes,
+            lambda new: (new - metric.baseline).T,
+            unchanged=metric.baseline,
+            shape=(len(strategies), len(heads)),
+            watch=watch,
+        )
+        together = evaluate(run, at_once, metric, watch=watch.silent)
     effects = (values - metric.baseline).T
-    together = evaluate(run, at_once, metric, watch=watch.silent)
     together = metric.unless_rounding(together, metric.baseline)
     return Computed(
         values=effects,

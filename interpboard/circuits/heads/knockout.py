@@ -164,19 +164,20 @@ def _effects(
     run = record(lm, prompt, behind_attention=False)
     baseline, n_cells = metric.baseline, len(cells)
     is_kl = metric.info.name == "kl"
-    values = evaluate_cells(
-        run, cells, metric, axes, lambda new: new - baseline, unchanged=baseline,
-        watch=watch.stage(0, 2 * n_cells),
-    )  # fmt: skip
-    if is_kl:
-        return values - baseline, values
     kl = replace(metric, info=with_fields(metric.info, name="kl"))
     measured = [(at, cell) for at, cell in enumerate(cells) if cell is not None]
-    divergence = np.full(values.shape, np.nan)
-    divergence.flat[[at for at, _ in measured]] = evaluate(
-        run,
-        [cell for _, cell in measured],
-        kl,
-        watch=watch.stage(n_cells, 2 * n_cells, shown=False),
-    )
+    with watch.independent():
+        values = evaluate_cells(
+            run, cells, metric, axes, lambda new: new - baseline, unchanged=baseline,
+            watch=watch.stage(0, 2 * n_cells),
+        )  # fmt: skip
+        if is_kl:
+            return values - baseline, values
+        divergence = np.full(values.shape, np.nan)
+        divergence.flat[[at for at, _ in measured]] = evaluate(
+            run,
+            [cell for _, cell in measured],
+            kl,
+            watch=watch.stage(n_cells, 2 * n_cells, shown=False),
+        )
     return values - baseline, kl.unless_rounding(divergence, 0.0)
