@@ -4,6 +4,7 @@ several engines share the grids, which they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 
@@ -18,6 +19,14 @@ class Lost:
     restarting: bool
     fault: str = ""
     going_on: tuple[str, ...] = ()
+
+    def named(self, own: Callable[[str], str | None]) -> Lost:
+        """The same for one of several who share the engine: its ``own`` names of slots; None: not its own."""
+        slots, going_on = (
+            tuple(name for name in map(own, names) if name is not None)
+            for names in (self.slots, self.going_on)
+        )
+        return self.of(slots, going_on)
 
     def of(self, slots: tuple[str, ...], going_on: tuple[str, ...]) -> Lost:
         """The same, of the jobs of these slots."""

@@ -279,9 +279,9 @@ class SeveralEngines:
             self._share_ended(job, at)
 
     def _first_lost(self, event: Lost) -> None:
-        """What others have a share of goes on without it; a comparison's side loses all it has under way."""
+        """What others have a share of goes on without it."""
         others = len(self._there()) > 0
-        going = [j for j in self._jobs.values() if others and not j.ending and ":" not in j.slot]
+        going = [job for job in self._jobs.values() if others and not job.ending]
         slots = tuple(job.slot for job in going)
         lost = dict.fromkeys(slot for slot in (*event.slots, *self._jobs) if slot not in slots)
         for job in tuple(self._jobs.values()):

@@ -160,14 +160,18 @@ class FakeEngine:
         kept = Cells(f"{result.analysis} {finished.prompt.text}", known, known, values[:cells])
         self._tell(slot, protocol.Progress(0, cells, values.size, shown, left_s, kept, expected))
 
-    def die(self, restarting: bool = True) -> None:
-        """The process is killed; it comes back and loads the model, unless it gave up."""
-        slots = tuple(self._jobs)
-        self._jobs.clear()
-        self._waiting.clear()
-        self.idle.set()
+    def die(self, restarting: bool = True, going_on: tuple[str, ...] = ()) -> None:
+        """The process is killed; it comes back and loads the model, unless it gave up. With jobs ``going_on``
+        as if other engines had a share of them."""
+        slots = tuple(slot for slot in self._jobs if slot not in going_on)
+        for slot in slots:
+            del self._jobs[slot]
+        self._waiting = deque(job for job in self._waiting if job[0] in going_on)
+        if not self._jobs:
+            self.idle.set()
         self.alive = False
-        self.listener("", Lost(-9, ("loading weights", "CUDA error: [/oops"), slots, restarting))
+        log = ("loading weights", "CUDA error: [/oops")
+        self.listener("", Lost(-9, log, slots, restarting, going_on=going_on))
         if restarting:
             self.alive = True
             self._submit("model", protocol.Load(job=0, model=self.loaded))

@@ -11,7 +11,8 @@ import pytest
 
 from interpboard.config import Settings
 from interpboard.engine.several import SeveralEngines
-from tests.tui.conftest import HANGS_S, Board
+from tests.tui.compared import FIRST, LONGER, SHOWN, ByText, run
+from tests.tui.conftest import HANGS_S, Board, Boards
 from tui.app import InterpBoardApp
 from tui.testing.wait_until_idle import wait_until_idle
 
@@ -42,3 +43,48 @@ async def test_grids_are_divided_and_the_death_of_one_engine_is_said_and_loses_n
             await pilot.pause(0.01)
         assert app.state.engine.phase == "ready"
         assert not app.state.engine.notice
+
+
+def asked_heads(b: Board) -> list[str]:
+    return [each.text for each in b.engine.requests if each.analysis == "head_ablation"]
+
+
+async def compared_heads(b: Board) -> None:
+    """Both sides' grids of heads are under way."""
+    await run(b, LONGER)
+    await b.press(SHOWN)
+    b.engine.paused = True
+    await b.press("2")
+    while not {"A:heads", "heads"} <= set(b.engine.busy_slots):
+        await b.pilot.pause()
+
+
+async def test_what_other_engines_go_on_with_of_a_comparison_comes_as_if_none_had_died(
+    board: Boards,
+) -> None:
+    async with board((80, 24), engine=ByText) as b:
+        await compared_heads(b)
+        b.engine.die(going_on=("A:heads", "heads"))
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert "B − A +1.000" in b.screen
+        assert sorted(asked_heads(b)) == sorted([FIRST, LONGER])
+
+
+@pytest.mark.parametrize("side", ["A:heads", "heads"])
+async def test_the_side_of_a_comparison_that_is_lost_is_asked_again_and_not_waited_for(
+    board: Boards, side: str
+) -> None:
+    async with board((80, 24), engine=ByText) as b:
+        await compared_heads(b)
+        others = {"A:heads", "heads"} - {side}
+        b.engine.die(going_on=tuple(others))
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert "being computed" not in b.screen
+        assert "B − A +1.000" not in b.screen
+        assert "engine died" in b.screen
+        await b.press("r")
+        assert "B − A +1.000" in b.screen
+        lost = FIRST if side == "A:heads" else LONGER
+        assert asked_heads(b).count(lost) == 2

@@ -226,6 +226,7 @@ class Controllers:
         same = (field.text, field.kind) == (question.text, question.kind)
         if same and self.state.engine.lost:
             self.session.run(*self.state.engine.lost)
+            self.comparison.again()
             return
         if not same:  # the old position may not exist in the new text
             question = replace(question, text=field.text, kind=field.kind, position=-1)

@@ -218,6 +218,8 @@ class PromptTableRows:
 
     def _take(self, slot: str, event: Any) -> None:
         kind = type(event).__name__
+        if kind == "Lost" and self._running and self._running[0] in event.going_on:
+            return  # other engines go on with it
         if kind == "Lost":  # what was under way may be what ended it
             self.paused, self._running = self.paused or self._running is not None, None
         elif self._running is None or slot != self._running[0]:

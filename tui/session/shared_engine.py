@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from tui.session.engine_port import EngineFactory, EngineLike
@@ -29,12 +30,15 @@ class Switchboard:
 
         def hear(slot: str, event: Any) -> None:
             prefix, colon, name = slot.partition(":")
-            if not colon:
+            kind = type(event).__name__
+            if kind == "Lost":  # each hears of what it had under way
+                listener(slot, event.named(lambda name: None if ":" in name else name))
+                for of, (_, side) in tuple(self._sides.items()):
+                    side(slot, event.named(partial(_name_within, of)))
+            elif not colon:
                 listener(slot, event)
-                kind = type(event).__name__
                 for model, side in tuple(self._sides.values()):
-                    # Whatever ran on it is gone; and it is back with the same model.
-                    if kind == "Lost" or (kind == "Ready" and event.model == model.info):
+                    if kind == "Ready" and event.model == model.info:  # it is back
                         side(slot, event)
             elif prefix in self._sides:
                 self._sides[prefix][1](name, event)
@@ -59,6 +63,12 @@ class Switchboard:
             for slot in self._engine.busy_slots:
                 if slot.startswith(f"{prefix}:"):
                     self._engine.cancel(slot)
+
+
+def _name_within(prefix: str, slot: str) -> str | None:
+    """What the side of ``prefix`` calls ``slot``; None: it is not of that side."""
+    own, colon, name = slot.partition(":")
+    return name if colon and own == prefix else None
 
 
 class SharedEngine:
