@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
+import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,34 +14,29 @@ import torch
 
 
 class Bench:
-    """Says lines, and knows how much time is left."""
+    """Says lines of JSON, each with the ``card`` and the load. ``failed``: what was wrong in this task."""
 
-    def __init__(self, chosen: argparse.Namespace) -> None:
-        self.device: str = chosen.device
-        self.began, self.limit = time.monotonic(), chosen.seconds
-        self.path = Path(chosen.out) if chosen.out else None
-        if self.path:
-            self.path.write_text("", encoding="utf-8")
+    def __init__(self, device: str, card: str) -> None:
+        self.device, self.card = device, card
         self.failed: list[str] = []
 
     def say(self, **line: Any) -> None:
         """One line of JSON."""
-        shown = json.dumps({**line, "at": round(time.monotonic() - self.began, 1)})
-        print(shown, flush=True)
-        if self.path:
-            with self.path.open("a", encoding="utf-8") as file:
-                print(shown, file=file)
+        print(
+            json.dumps({**line, "card": self.card, "load": round(os.getloadavg()[0], 2)}),
+            flush=True,
+        )
 
-    def run(self, name: str, task: Callable[..., None], *arguments: Any) -> None:
-        """A task, unless its time is over; one that fails does not end the others."""
-        if time.monotonic() - self.began > self.limit:
-            self.say(task=name, skipped="no time left")
-            return
+    def run(self, number: int, of: int, name: str, task: Callable[..., None], *given: Any) -> None:
+        """A task; one that fails does not end the others. Its parent hears of its begin and its end."""
+        self.failed = []
+        self.say(begins=number, of=of, task=name)
         try:
-            task(self, *arguments)
+            task(self, *given)
         except Exception as error:  # noqa: BLE001  the other measurements count; the end is non-zero
             self.failed.append(name)
             self.say(task=name, error=f"{type(error).__name__}: {error}"[:400])
+        self.say(ended=number, failed=self.failed)
         gc.collect()
         if self.device != "cpu":
             torch.cuda.empty_cache()

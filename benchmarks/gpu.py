@@ -1,233 +1,125 @@
-"""What a GPU makes of the analyses: values first, then times, memory, cancelling. One command, one process.
+"""What a GPU makes of the analyses: values first, then times, memory, cancelling. One command.
 
     python -m benchmarks.gpu [--quick] [--seconds 420] [--out FILE] [--profile FOLDER]
     python -m benchmarks.gpu --dry-run          # tiny sizes on the CPU: see that it runs
 
-Needs torch and transformers; captum where it is installed. No hub: random weights, made on the device. Every
-measurement is a line of JSON. Values: the engines' head grid, trace, integrated gradients and lens against
-plain hooks, captum and plain Hugging Face, in float32 (TF32 off); in bfloat16 both against the float32 run
-of the same rounded weights, where ours may be off by little more than plain hooks are. Times: engines in
-turn, the best of the rounds; a loop of plain hooks on a large model is timed on some heads and scaled.
-Tasks are in the order of their weight; none is begun after ``--seconds``.
+Needs torch, transformers, and what is named if it is missing; captum where it is installed. No hub: random
+weights, made on the device. Every measurement is a line of JSON that says card, commit, date and load.
+Tasks (``benchmarks.gpu_tasks``) run in a process of their own, which is ended if one hangs or if the time is
+over, and begun anew behind a task that ends it: no task loses the lines of others. None is begun after
+``--seconds``, and all is over a minute later.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import queue
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from benchmarks.lines import commit, versions
 
-from benchmarks import work
-from benchmarks.bench import Bench, in_turns, off
-from benchmarks.engines import batched_hooks, hooks
-from benchmarks.engines.interpboard import Engine
-from benchmarks.lines import versions
-from benchmarks.plain import plain_lens
-from benchmarks.sizes import built, random_ids
-from interpboard.circuits.heads.ablation import head_ablation
-from interpboard.circuits.lens.logit import logit_lens
-from interpboard.errors import Cancelled
-from interpboard.patching.activation import activation_patching
-from interpboard.results import LabelledArray
-from interpboard.runs.watch import Watch
-
-try:
-    from benchmarks.engines import captum
-except ImportError:  # an extra of the tests
-    captum = None  # type: ignore[assignment]
-
-AGREE = 2e-4
-"""Of the largest value, in float32: products of other shapes round otherwise."""
+NEEDED = ("torch", "transformers", "msgspec", "platformdirs")
+OVERTIME_S = 60.0
+"""What may still run when no task is begun any more has so long."""
+Say = Callable[[dict[str, Any]], None]
 
 
-def values(bench: Bench, size: str, length: int) -> None:
-    """float32: ours against plain hooks, captum and plain Hugging Face."""
-    model = built(size, bench.device)
-    ours, loop = Engine(model), hooks.Engine(model)
-    ids = random_ids(model.config.vocab_size, length)
-    target = _top(model, ids)
-    found = {"head grid": off(ours.head_grid(ids, target), loop.head_grid(ids, target))}
-    noise = ours.noise(3)
-    cells = [(layer, at) for layer in range(len(loop.parts.layers)) for at in (1, length // 2)]
-    found["causal trace"] = off(
-        ours.trace(ids, target, noise, cells), loop.trace(ids, target, noise, cells)
+def missing(needed: Sequence[str] = NEEDED) -> str:
+    """What to do about packages that are not here, in a line; empty: all are."""
+    names = " ".join(name for name in needed if find_spec(name) is None)
+    return names and (
+        f"Not installed here: {names}. pip install {names}; without a network, pip download {names} "
+        f"-d wheels elsewhere, carry the folder, and pip install --no-index --find-links wheels {names}."
     )
-    prompt, metric = ours._case(ids, target)
-    lens = logit_lens(ours.lm, prompt, metric)
-    found["lens"] = off(lens.values, plain_lens(model, ids)[:, :, target].cpu())
-    if captum:
-        asked = {"baseline": 0, "n_steps": 50}
-        expected = captum.Engine(model).integrated_gradients(ids, target, rows=10, **asked)
-        found["integrated gradients"] = off(
-            ours.integrated_gradients(ids, target, **asked), expected
-        )
-    wrong = sorted(name for name, share in found.items() if not share <= AGREE)
-    bench.say(task="values", model=size, tokens=length, dtype="float32", off=_short(found),
-              path=ours.lm.verified.path, notes=list(ours.lm.info.notes), wrong=wrong)  # fmt: skip
-    bench.failed += [f"values of {size}: {name}" for name in wrong]
 
 
-def rounded_values(bench: Bench, size: str, length: int) -> None:
-    """bfloat16: ours and plain hooks, both against the same weights in float32."""
-    model = built(size, bench.device, "bfloat16")
-    ids = random_ids(model.config.vocab_size, length)
-    target = _top(model, ids)
-    ours, loop = Engine(model), hooks.Engine(model)
-    found, plain = ours.head_grid(ids, target), loop.head_grid(ids, target)
-    verified, notes = ours.lm.verified, list(ours.lm.info.notes)
-    del ours
-    exact = hooks.Engine(model.float()).head_grid(ids, target)
-    mine, theirs = off(found, exact), off(plain, exact)
-    # An effect is a difference of two rounded logits: both engines draw from the same rounding.
-    wrong = [] if mine <= 1.5 * theirs + 2**-8 else ["head grid"]
-    bench.say(task="values", model=size, tokens=length, dtype="bfloat16",
-              off=_short({"ours": mine, "plain hooks": theirs}), path=verified.path,
-              sites=sorted({s for layer in range(len(loop.parts.layers)) for s in verified.at(layer)}),
-              notes=notes, wrong=wrong)  # fmt: skip
-    bench.failed += [f"values of {size} in bfloat16: {name}" for name in wrong]
+@dataclass
+class Tasks:
+    """Processes that do tasks, one after the other, until all are done or the time is over.
+
+    ``command(first)``: what does them from the one of number ``first`` on, and says ``begins`` (``of``) and
+    ``ended`` of each. ``say`` hears the other lines. ``seconds``: none is begun after so many; a task that
+    runs ``longest`` is ended with its process.
+    """
+
+    command: Callable[[int], Sequence[str]]
+    say: Say
+    seconds: float
+    longest: float
+    overtime: float = OVERTIME_S
+    failed: list[str] = field(default_factory=list)
+    _began: float = field(default_factory=time.monotonic)
+    _next: int = 0
+    _of: int = 1
+    _name: str = "the start"
+
+    def run(self) -> list[str]:
+        """All of them; what failed."""
+        while self._next < self._of and self._left() > 0:
+            before = self._next
+            problem = self._one_process(before)
+            if problem:
+                self.failed.append(self._name)
+                self.say({"task": self._name, "error": problem})
+            if self._next == before:  # it did not come to the first
+                break
+        if self._next < self._of:
+            self.say({"skipped": self._of - self._next, "why": "no time left, or no process began"})
+            self.failed.append("tasks that were not done")
+        return self.failed
+
+    def _left(self) -> float:
+        return self.seconds - (time.monotonic() - self._began)
+
+    def _one_process(self, first: int) -> str:
+        """Why it ended before all was done; empty: it did not, or the time was over between two tasks."""
+        words = list(self.command(first))
+        child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        try:
+            return self._hear(child)
+        finally:
+            child.kill()  # it has ended, or is to
+            child.wait()
+
+    def _hear(self, child: subprocess.Popen[str]) -> str:
+        said: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=_read, args=(child, said), daemon=True).start()
+        began = time.monotonic()
+        while True:
+            limit = min(self.longest - (time.monotonic() - began), self._left() + self.overtime)
+            try:
+                text = said.get(timeout=max(limit, 0.0))
+            except queue.Empty:
+                return f"it had not ended after {time.monotonic() - began:.0f} s"
+            if text is None:
+                return f"its process ended with {child.wait()}" if self._next < self._of else ""
+            line = json.loads(text) if text.startswith("{") else {"said": text.rstrip()}
+            if "begins" in line:
+                if self._left() <= 0:
+                    return ""
+                self._next, self._of, self._name = line["begins"] + 1, line["of"], line["task"]
+                began = time.monotonic()
+            elif "ended" in line:
+                self.failed += line["failed"]
+            else:
+                self.say(line)
 
 
-def head_grids(bench: Bench, size: str, dtype: str, lengths: list[int], some: int) -> None:
-    """The head grid by three engines; the loop on ``some`` layers (0: all)."""
-    model = built(size, bench.device, dtype)
-    opening, _, ours = bench.timed(lambda: Engine(model))
-    batched, loop = batched_hooks.Engine(model), hooks.Engine(model)
-    layers = len(loop.parts.layers)
-    timed = some or layers
-    cells = [(layer, head) for layer in range(timed) for head in range(loop.parts.n_heads)]
-    widths = work.Widths.of(model.config)
-    for length in lengths:
-        ids = random_ids(model.config.vocab_size, length)
-        target = _top(model, ids)
-        times = in_turns(
-            bench, 3, ours=lambda: ours.head_grid(ids, target),  # noqa: B023
-            batched_hooks=lambda: batched.head_grid(ids, target),  # noqa: B023
-        )  # fmt: skip
-        seconds = bench.timed(lambda: loop.head_grid(ids, target, cells))[0]  # noqa: B023
-        seconds *= layers / timed
-        best = times["ours"]["best"]
-        bench.say(task="head grid", model=size, dtype=dtype, tokens=length, **times,
-                  loop=round(seconds, 3), times_faster_than_loop=round(seconds / best, 1),
-                  times_faster_than_batched=round(times["batched_hooks"]["best"] / best, 2),
-                  tflops=round(work.head_grid(widths, length) / best / 1e12, 1),
-                  opening_s=round(opening, 2))  # fmt: skip
-    _estimates(bench, ours, size, dtype, lengths)
-    _cancel(bench, ours, size, dtype, lengths[-1])
-    _growth(bench, ours, size, dtype, lengths[0])
-
-
-def _estimates(bench: Bench, ours: Engine, size: str, dtype: str, lengths: list[int]) -> None:
-    for length in lengths:
-        ids = random_ids(ours.lm.anatomy.d_vocab, length)
-        pairs = [ours.preview(ids, 5) for _ in range(5)]
-        passed, estimated = (float(np.median(part)) for part in zip(*pairs, strict=True))
-        bench.say(task="estimates", model=size, dtype=dtype, tokens=length,
-                  seconds=round(estimated, 4), forward=round(passed, 4))  # fmt: skip
-
-
-def _cancel(bench: Bench, ours: Engine, size: str, dtype: str, length: int) -> None:
-    """Seconds from a cancel in the middle of a grid to its end, and to the first values of one."""
-    ids = random_ids(ours.lm.anatomy.d_vocab, length)
-    prompt, metric = ours._case(ids, 5)
-    asked, first = threading.Event(), []
-    began = time.perf_counter()
-
-    def hear(_done: int, _total: int, part: LabelledArray | None) -> None:
-        if part is not None and not first:
-            first.append(time.perf_counter() - began)
-
-    whole = bench.timed(lambda: head_ablation(ours.lm, prompt, metric, watch=Watch(hear)))[0]
-    timer = threading.Timer(whole / 2, asked.set)
-    timer.start()
-    started = time.perf_counter()
-    try:
-        head_ablation(ours.lm, prompt, metric, watch=Watch(cancelled=asked.is_set))
-        stopped = None
-    except Cancelled:
-        stopped = round(time.perf_counter() - started - whole / 2, 4)
-    timer.join()
-    bench.say(task="cancel", model=size, dtype=dtype, tokens=length, whole=round(whole, 4),
-              first_values=round(first[0], 4) if first else None, cancelled_after=stopped)  # fmt: skip
-
-
-def _growth(bench: Bench, ours: Engine, size: str, dtype: str, length: int) -> None:
-    """Bytes held after ten grids above those after one."""
-    if bench.device == "cpu":
-        return
-    ids = random_ids(ours.lm.anatomy.d_vocab, length)
-    ours.head_grid(ids, 5)
-    held = torch.cuda.memory_allocated()
-    for _ in range(10):
-        ours.head_grid(ids, 5)
-    grown = torch.cuda.memory_allocated() - held
-    bench.say(task="growth over ten grids", model=size, dtype=dtype, bytes=grown)
-    if grown > 1 << 20:
-        bench.failed.append(f"memory grows on {size}")
-
-
-def others(bench: Bench, size: str, dtype: str, length: int) -> None:
-    """Integrated gradients against captum, the lens against plain Hugging Face, trace, patching."""
-    model = built(size, bench.device, dtype)
-    ours = Engine(model)
-    ids = random_ids(model.config.vocab_size, length)
-    target = _top(model, ids)
-    prompt, metric = ours._case(ids, target)
-    say = {"model": size, "dtype": dtype, "tokens": length}
-    times = in_turns(bench, 3, ours=lambda: logit_lens(ours.lm, prompt, metric),
-                     plain=lambda: plain_lens(model, ids))  # fmt: skip
-    bench.say(task="lens", **say, **times)
-    asked = {"baseline": 0, "n_steps": 50}
-    engines = {"ours": lambda: ours.integrated_gradients(ids, target, **asked)}
-    if captum:
-        theirs = captum.Engine(model)
-        engines |= {
-            f"captum_{rows}": lambda rows=rows: theirs.integrated_gradients(  # type: ignore[misc]
-                ids, target, rows=rows, kept=1, **asked
-            )
-            for rows in (10, 50)
-        }
-    bench.say(task="integrated gradients", **say, **in_turns(bench, 3, **engines))
-    noise = ours.noise(10)
-    widths = work.Widths.of(model.config)
-    times = in_turns(bench, 2, ours=lambda: ours.trace(ids, target, noise, None))
-    flops = work.trace(widths, length, 10, 1)
-    bench.say(task="causal trace", **say, **times,
-              tflops=round(flops / times["ours"]["best"] / 1e12, 1))  # fmt: skip
-    other = " ".join(map(str, random_ids(model.config.vocab_size, length)[::-1]))
-    for site in ("resid_pre", "z", "mlp_out"):
-        times = in_turns(bench, 2, ours=lambda: activation_patching(
-            ours.lm, prompt, metric, corrupted=other, site=site))  # noqa: B023  # fmt: skip
-        bench.say(task=f"patching {site}", **say, **times)
-
-
-def profile(bench: Bench, size: str, dtype: str, length: int, folder: str) -> None:
-    """Where a head grid's time goes: kernels and host, as torch's profiler counts them."""
-    model = built(size, bench.device, dtype)
-    ours = Engine(model)
-    ids = random_ids(model.config.vocab_size, length)
-    ours.head_grid(ids, 5)
-    kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    with torch.profiler.profile(activities=kinds) as seen:
-        ours.head_grid(ids, 5)
-        bench.settle()
-    for order in ("cuda_time_total", "cpu_time_total"):
-        table = seen.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60)
-        Path(folder, f"profile_{size}_{length}_{order}.txt").write_text(table, encoding="utf-8")
-
-
-@torch.no_grad()
-def _top(model: Any, ids: list[int]) -> int:
-    given = torch.tensor([ids], device=model.device)
-    return int(model(input_ids=given).logits[0, -1].argmax())
-
-
-def _short(found: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{share:.2g}") for name, share in found.items()}
+def _read(child: subprocess.Popen[str], said: queue.Queue[str | None]) -> None:
+    assert child.stdout is not None
+    for text in child.stdout:
+        said.put(text)
+    said.put(None)
 
 
 def main() -> None:
@@ -237,36 +129,53 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="two minutes")
     parser.add_argument("--seconds", type=float, default=420, help="begin no task after so many")
-    parser.add_argument("--out", help="write the lines there, too")
+    parser.add_argument(
+        "--longest", type=float, default=150, help="end a task that takes so many seconds"
+    )
+    parser.add_argument("--out", type=Path, help="write the lines there, too")
     parser.add_argument("--profile", help="a folder for torch's profiles of two grids")
+    parser.add_argument(
+        "--commit", default=commit(), help="what is measured, where no clone says it"
+    )
     parser.add_argument("--dry-run", action="store_true", help="tiny sizes, on the CPU")
     chosen = parser.parse_args()
-    chosen.device = "cpu" if chosen.dry_run else "cuda"
-    if chosen.device == "cuda" and not torch.cuda.is_available():
+    if problem := missing():
+        raise SystemExit(problem)
+    if not chosen.commit:
+        raise SystemExit("This is no clone of the repository: say what is measured, --commit NAME.")
+    if not chosen.dry_run and not _has_cuda():
         raise SystemExit("There is no CUDA device; --dry-run measures on the CPU.")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    bench = Bench(chosen)
-    small, llama, large = ("tiny-gpt2", "tiny-llama", "tiny-llama") if chosen.dry_run else (
-        "gpt2-small", "llama-12", "llama-8b")  # fmt: skip
-    card = "none" if chosen.dry_run else torch.cuda.get_device_name()
-    bench.say(benchmark="gpu", card=card, date=time.strftime("%Y-%m-%d"), versions=versions())
-    lengths = [8, 12] if chosen.dry_run else [64, 256]
-    for size in (small, llama):
-        bench.run("values", values, size, 16)
-        bench.run("values", rounded_values, size, 16)
-    bench.run("head grid", head_grids, small, "bfloat16", lengths, 0)
-    bench.run("head grid", head_grids, large, "bfloat16", lengths[:1], 1)
-    if chosen.profile:
-        bench.run("profile", profile, small, "bfloat16", lengths[0], chosen.profile)
-    bench.run("others", others, small, "bfloat16", lengths[0])
-    if not chosen.quick:
-        bench.run("head grid", head_grids, small, "float32", lengths, 0)
-        bench.run("others", others, small, "float32", lengths[0])
-        bench.run("others", others, large, "bfloat16", lengths[0])
-        if chosen.profile:
-            bench.run("profile", profile, large, "bfloat16", lengths[0], chosen.profile)
-    bench.say(failed=bench.failed)
-    raise SystemExit(1 if bench.failed else 0)
+    if chosen.out:
+        chosen.out.write_text("", encoding="utf-8")
+    began = time.monotonic()
+    card: dict[str, str] = {}
+    about = {"commit": chosen.commit, "date": time.strftime("%Y-%m-%d")}
+
+    def say(line: dict[str, Any]) -> None:
+        card.update({"card": line["card"]} if "card" in line else {})
+        load = round(os.getloadavg()[0], 2)
+        at = round(time.monotonic() - began, 1)
+        shown = json.dumps({"load": load, **card, **line, **about, "at": at})
+        print(shown, flush=True)
+        if chosen.out:
+            with chosen.out.open("a", encoding="utf-8") as file:
+                print(shown, file=file)
+
+    passed = [name for name in ("quick", "dry_run") if getattr(chosen, name)]
+    options = [f"--{name.replace('_', '-')}" for name in passed]
+    options += ["--profile", chosen.profile] if chosen.profile else []
+    own = [sys.executable, "-m", "benchmarks.gpu_tasks", *options]
+    say({"benchmark": "gpu", "versions": versions()})
+    tasks = Tasks(lambda first: [*own, "--first", str(first)], say, chosen.seconds, chosen.longest)
+    failed = tasks.run()
+    say({"failed": failed})
+    raise SystemExit(1 if failed else 0)
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 if __name__ == "__main__":

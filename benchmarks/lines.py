@@ -9,6 +9,7 @@ import argparse
 import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -48,7 +49,7 @@ class Lines:
             self.path.parent.mkdir(exist_ok=True)
             if not add:
                 self.path.write_text("", encoding="utf-8")
-        self._write({"benchmark": name, "date": time.strftime("%Y-%m-%d"), "commit": _commit(),
+        self._write({"benchmark": name, "date": time.strftime("%Y-%m-%d"), "commit": commit(),
                      "cores": os.cpu_count(),
                      "load": round(os.getloadavg()[0], 2), "versions": versions(), **about})  # fmt: skip
 
@@ -64,8 +65,11 @@ class Lines:
                 print(json.dumps(line), file=file)
 
 
-def _commit() -> str:
-    """The commit that is measured, with a plus where files differ from it; empty outside a clone."""
+def commit() -> str:
+    """The commit that is measured, with a plus where files differ from it; empty outside a clone, and where
+    there is no git."""
+    if shutil.which("git") is None:
+        return ""
     here = Path(__file__).parent
     git = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
     done = subprocess.run(git, cwd=here, capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
 from interpboard.registry import ANALYSES, Analysis, Overview, analyses_for, find_analysis
 from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
-from interpboard.runs.analysis import explained, refuse_beforehand
+from interpboard.runs.analysis import metric_explained, refuse_beforehand
 from interpboard.runs.chat import ChatMessages, prompt_of
 from interpboard.runs.clean_runs import CleanRuns
 from interpboard.runs.metrics import Metric, metric_for
@@ -84,7 +84,7 @@ class BegunAnalysis:
     def nothing_yet(self) -> Result:
         """What the result will be, without values: what becomes of it where it is stopped."""
         name = self.analysis.name
-        info, baseline = explained(name, self.lm, self.prompt, self.metric, self.params)
+        info, baseline = metric_explained(name, self.lm, self.prompt, self.metric, self.params)
         return Result(
             analysis=name,
             params={k: v for k, v in self.params.items() if v is not None and v != "" and v != ()},

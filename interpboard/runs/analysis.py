@@ -84,7 +84,7 @@ def refuse_without_room(
         _REFUSALS[name](lm, prompt, {**params, **with_layer_numbers(lm, params)})
 
 
-def explained(
+def metric_explained(
     name: str, lm: LanguageModel, prompt: PromptInfo, metric: Metric, params: Mapping[str, Any]
 ) -> tuple[MetricInfo, float]:
     """The metric of the result of ``name``, and that of the clean run, before anything is known of it."""
@@ -106,7 +106,7 @@ def analysis(
     parameters it was made, and warns of values that are not numbers where the method leaves none out, of
     what ``metric`` has to say, and of marks typed into a chat. ``refuses`` raises for what is too large, and
     is asked before the prompt is run (``refuse_beforehand``), which can take a minute. ``explains`` gives the
-    metric and its clean value where another than the prompt's is explained (``explained``). Within another
+    metric and its clean value where another than the prompt's is explained. Within another
     analysis nothing is warned of: the outer one does.
     """
 
