@@ -70,12 +70,13 @@ def evaluate_together(
     if whole is None or not shared.lengths.trees.get(length, True):
         return None
     values = np.full((len(prompts), len(counterfactuals)), np.nan)
+    size = StepSize(lm, None)
     for chosen, clean, nodes in _trees(shared, prompts, whole):
         own = [metrics[i] for i in chosen]
         try:
             with faster_passes(lm.anatomy, proved.faster_parts, proved.fused_gelu):
                 run = clean if clean is not None else _on_nodes(whole, nodes)
-                found = _evaluated(_tree(run, nodes, own), counterfactuals, own, watch)
+                found = _evaluated(_tree(run, nodes, own), counterfactuals, own, size, watch)
         except MISFIT as error:
             if isinstance(error, RuntimeError) and out_of_memory(error):
                 raise
@@ -153,13 +154,14 @@ def _evaluated(
     tree: _Tree,
     counterfactuals: Sequence[Counterfactual],
     metrics: Sequence[Metric],
+    size: StepSize,
     watch: Watch,
 ) -> np.ndarray:
     """[metric, counterfactual]."""
     nodes, lm = tree.run.calls[0].hidden.shape[1], tree.run.lm
     found = np.empty((len(metrics), len(counterfactuals)))
     order = sorted(range(len(counterfactuals)), key=lambda i: start_of(counterfactuals[i]))
-    a_step = _STEPS * StepSize(lm, None).rows(0, nodes)
+    a_step = _STEPS * size.rows(0, nodes)
     for begin in range(0, len(order), a_step):
         chosen = order[begin : begin + a_step]
         batch = _TreeBatch(tree, [counterfactuals[i] for i in chosen])

@@ -10,7 +10,7 @@ fewer bits: there a row beside others is rounded otherwise than alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from interpboard.models.unembedding import read_by_head, residual_to_logits, une
 from interpboard.results import PromptInfo
 from interpboard.runs.clean_rows import Proved, clean_rows
 from interpboard.runs.clean_trees import CleanTree
-from interpboard.runs.finite import require_logits, run_words
+from interpboard.runs.finite import require_logits, run_words, surely_finite
 from interpboard.runs.gradients.together import RowGradients
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -99,10 +99,11 @@ class Together:
         self._layout_of_a_row: RowLayout = ()
         self._trees: tuple[CleanTree, ...] = ()
         self._body: torch.Tensor | None = None
-        self._logits: dict[int, torch.Tensor] = {}
+        self._logits: dict[int, tuple[torch.Tensor, bool]] = {}  # and whether all are finite
         self._gradients = RowGradients(lm)
         self._refused = False
         self._state = as_it_is(lm.model)
+        self._left_alone = False
 
     def run(self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
         """The clean run of ``prompt``."""
@@ -134,9 +135,12 @@ class Together:
             return None
         if position not in self._logits:
             with torch.no_grad():
-                self._logits[position] = self._logits_at(whole, position)
-        found = self._logits[position][self._place[prompt.token_ids]]
-        require_logits(self.lm, run_words(prompt), found[None])
+                made = self._logits_at(whole, position)
+            self._logits[position] = made, bool(surely_finite(made))
+        of_all, fine = self._logits[position]
+        found = of_all[self._place[prompt.token_ids]]
+        if not fine:
+            require_logits(self.lm, run_words(prompt), found[None])
         return found
 
     def _logits_at(self, whole: Run, position: int) -> torch.Tensor:
@@ -164,9 +168,21 @@ class Together:
     def _at(self, lm: LanguageModel, prompt: PromptInfo) -> int | None:
         """Its place; None where it has none, or where the model is another or not as it was."""
         same = lm.anatomy is self.lm.anatomy and lm.verified is self.lm.verified
-        if self._refused or not same or as_it_is(lm.model) != self._state:
+        if self._refused or not same or self._is_another():
             return None
         return self._place.get(prompt.token_ids)
+
+    @contextmanager
+    def left_alone(self) -> Iterator[None]:
+        """While open, nobody changes the model: it is looked at once, and not for each prompt."""
+        self._left_alone = not self._is_another()
+        try:
+            yield
+        finally:
+            self._left_alone = False
+
+    def _is_another(self) -> bool:
+        return not self._left_alone and as_it_is(self.lm.model) != self._state
 
     def _with_sites(
         self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]

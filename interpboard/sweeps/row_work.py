@@ -96,19 +96,23 @@ def _work_together(
     shared = (time.perf_counter() - since) / len(tasks)
     for task in tasks:
         task.prepared += shared
-    ready = []
-    for task in tasks:
-        since = time.perf_counter()
-        try:
-            with sharing(together), memory_named("A run of the prompt", _SMALLER):
-                task.metric = metric_for(task.lm, task.prompt, task.asked, task.ids)
-                task.about = _about(task, request)
-        except InterpBoardError as error:
-            yield [_failed(task.row, task.ids, name, error, since) for name in task.ids]
-            continue
-        together.measures(task.prompt, task.metric)
-        task.prepared += time.perf_counter() - since
-        ready.append(task)
+    ready, failed = [], []
+    with together.left_alone(), sharing(together):
+        for task in tasks:
+            since = time.perf_counter()
+            try:
+                with memory_named("A run of the prompt", _SMALLER):
+                    task.metric = metric_for(task.lm, task.prompt, task.asked, task.ids)
+                    task.about = _about(task, request)
+            except InterpBoardError as error:
+                failed.append(
+                    [_failed(task.row, task.ids, name, error, since) for name in task.ids]
+                )
+                continue
+            together.measures(task.prompt, task.metric)
+            task.prepared += time.perf_counter() - since
+            ready.append(task)
+    yield from failed
     known = _of_all(together, ready, watch)
     for task in ready:
         with sharing(together):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from interpboard.errors import NotFinite
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
+from interpboard.models.unembedding import forward_logits
 from interpboard.registry import ANALYSES
 from interpboard.results import MetricRequest, PromptInfo, Result
 from interpboard.runs import steps, together
@@ -213,3 +214,39 @@ def test_prompts_go_together_by_length_and_in_16_bits_each_goes_alone() -> None:
     assert [[p.border for p in g] for g in in_passes(lm, halved, lambda p: p)] == [[1, 1], [2, 2]]
     rounded = tiny_lm("gpt2", torch.bfloat16)
     assert [len(g) for g in in_passes(rounded, prompts, lambda p: p)] == [1] * 6
+
+
+def test_a_model_that_was_edited_before_it_is_left_alone_is_another_all_the_same() -> None:
+    lm = tiny_lm("gpt2", torch.float32)
+    prompts = prompts_of(lm)
+    shared = Together(lm, prompts)
+    with at_site(lm.anatomy, "resid_pre", 1, lambda value: value * 2), shared.left_alone():
+        assert shared.run(lm, prompts[0], ()) is None
+    with shared.left_alone():
+        assert shared.run(lm, prompts[0], ()) is not None
+    with at_site(lm.anatomy, "resid_pre", 1, lambda value: value * 2):
+        assert shared.run(lm, prompts[0], ()) is None
+
+
+def test_logits_that_overflow_are_those_of_their_prompt_alone() -> None:
+    lm = tiny_lm("gpt2", torch.float32)
+    prompts = prompts_of(lm)
+
+    def overflow(_module: Any, _args: Any, logits: torch.Tensor) -> torch.Tensor:
+        return logits.index_fill(0, torch.tensor(2), torch.inf) if len(logits) > 2 else logits
+
+    handle = lm.anatomy.unembedding.register_forward_hook(overflow)
+    try:
+        shared = Together(lm, prompts)
+        for i, prompt in enumerate(prompts):
+            if i == 2:
+                with pytest.raises(NotFinite, match="the logits"):
+                    shared.logits(lm, prompt, -1)
+            else:
+                found = shared.logits(lm, prompt, -1)
+                assert found is not None
+                torch.testing.assert_close(
+                    found, forward_logits(lm.anatomy, torch.tensor([prompt.token_ids]), -1)[0]
+                )
+    finally:
+        handle.remove()

@@ -94,7 +94,7 @@ def read_targets(
         logits = _logits(lm, chunk)
         looks.hear(logits)
         logits = at_least_float32(logits)
-        logits = logits - logits.amax(-1, keepdim=True)
+        logits -= logits.amax(-1, keepdim=True)  # nobody else has them
         weights = logits[:, targets.to(logits.device)].exp()
         total = logits.exp_().sum(-1, keepdim=True)
         found.append((weights / total).unflatten(0, chunk.shape[:2]))
