@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import forks
+from tests import forks, proved_once
 
 # Tiny models gain nothing from threads, and engines under test must not fight for the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -46,7 +46,7 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[object]:
     """Programs that tests start by ``forks.program`` are forks of this process as it is now."""
     if not getattr(session, "items", ()):  # xdist's controller
         return (yield)
-    with forks.served():
+    with proved_once.shared(), forks.served():
         return (yield)
 
 
@@ -54,6 +54,7 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[object]:
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """A test that no exception ends ends its process, with the stacks on standard error."""
     faulthandler.dump_traceback_later(STUCK_S, exit=True, file=item.config.stash[STDERR])
+    proved_once.anew[0] = item.path.parent.name == "models"
     try:
         return (yield)
     finally:
