@@ -21,7 +21,7 @@ from interpboard.models.allocator import (
     count_as_large,
     give_back_unused,
 )
-from interpboard.models.main_memory import free_bytes
+from interpboard.models.main_memory import free_bytes, told
 
 _held_before: dict[torch.device, int] = {}
 SHORT = 1 << 30  # where less is free for an analysis, smaller blocks are large
@@ -223,8 +223,11 @@ def _left_of_limit() -> int | None:
         import resource  # not on Windows
     except ImportError:
         return None
-    most, taken = resource.getrlimit(resource.RLIMIT_AS)[0], _status("VmSize")
-    return None if most == resource.RLIM_INFINITY or taken is None else most - taken
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return None
+    taken = _status("VmSize")
+    return None if taken is None else most - taken
 
 
 def _begin_peak() -> int | None:
@@ -238,7 +241,8 @@ def _begin_peak() -> int | None:
 
 def _status(name: str) -> int | None:
     try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        lines = told("/proc/self/status").splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), None)
+    begins = name.encode()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(begins)), None)

@@ -30,6 +30,7 @@ from interpboard.sweeps.shards import Shards, results_of_shard
 from interpboard.sweeps.told import Told
 from interpboard.sweeps.worker_process import ShardOrder, read_answer
 
+COMMAND = (sys.executable, "-m", "interpboard.sweeps.worker_process")
 _OWN = 0  # the number of this process among them
 _LOOK_EVERY = 0.2  # seconds
 _END_GRACE = 5.0  # seconds in which one that is left alone writes what it has
@@ -46,7 +47,7 @@ class _Worker:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         environment.setdefault("TQDM_DISABLE", "1")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "interpboard.sweeps.worker_process"],
+            COMMAND,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=environment,
             start_new_session=True,  # ctrl+c is for the process that asks
         )  # fmt: skip

@@ -28,6 +28,7 @@ from interpboard.sweeps.request import sweep_request
 from interpboard.sweeps.shard_worker import OpenedModel, ShardWorker
 from interpboard.sweeps.shards import Shards, rows_a_shard
 from interpboard.sweeps.sweep import begin_sweep, sweep
+from tests.forks import program
 from tests.sweeps.swept_by_workers import ROWS, data, here, model, same
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -85,8 +86,9 @@ def test_a_worker_that_is_killed_costs_nothing_and_is_told(
 
 
 def test_workers_that_are_left_alone_write_what_they_have_and_the_rest_is_gone_on_with(
-    model: Path, data: Path, here: SweepFolder, tmp_path: Path
+    model: Path, data: Path, here: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(by_processes, "COMMAND", program("interpboard.sweeps.worker_process"))
     lm, dataset, out = open_model(model, dtype="float64"), open_dataset([data]), tmp_path / "out"
     folder = begin_sweep(lm, dataset, sweep_request(["head_ablation"]), out)
     shards, pace = Shards.of(folder), SweepPace(ROWS)
