@@ -20,13 +20,13 @@ from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.watch import Watch
 from tests.lm import TEXT, case, fingerprint
+from tests.models.test_selfcheck import FORMATS
 from tests.tiny import _GATED, tiny_model, tiny_tokenizer
 
 FAMILIES = [
     "gpt2", "llama", "gpt_neox", "phi", "opt", "bloom", "falcon", "gemma2", "gemma3", "olmo2", "qwen3",
     "cohere", "granite", "mixtral", "gpt_oss", "deepseek_v3",
 ]  # fmt: skip
-FLOAT32_ONLY = ("mixtral", "gpt_oss", "deepseek_v3")
 # RMSNorm works in float32 in every model, hence the second figure.
 CLOSE = {torch.float32: 2e-6, torch.float64: 1e-7}
 
@@ -53,11 +53,8 @@ def value(result: Result, component: str) -> float:
     return float(result.values[result.axes[0].labels.index(component)])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("family", "dtype"), [each for each in FORMATS if each[0] in FAMILIES])
 def test_contributions_sum_to_the_logit(family: str, dtype: torch.dtype) -> None:
-    if dtype == torch.float64 and family in FLOAT32_ONLY:
-        return  # refused at load
     lm, prompt, metric = case(family, dtype)
     before = fingerprint(lm)
     result = direct_logit_attribution(lm, prompt, metric)

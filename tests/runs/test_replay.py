@@ -99,8 +99,13 @@ def test_every_site_and_kind_equals_a_plain_hooked_forward(family: str, dtype: t
     assert moved.mean() > 0.85, "edits hardly act: the test shows nothing"
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "bloom"])
+@pytest.mark.parametrize(
+    ("family", "dtype"),
+    [
+        ("gpt2", torch.float32),
+        *((each, torch.float64) for each in ("gpt2", "llama", "gemma2", "bloom")),
+    ],
+)
 def test_the_values_do_not_depend_on_the_size_of_the_batch(family: str, dtype: torch.dtype) -> None:
     lm, prompt, metric = case(family, dtype)
     counterfactuals = _random_edits(lm, dtype, len(prompt.token_ids))
