@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.patching.causal_tracing import restorations
 from interpboard.results import MetricRequest
 from interpboard.runs.edits import Counterfactual, Edit
-from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import CLEAN, Run, record
@@ -30,6 +31,7 @@ from tests.fake_devices import FIRST, Moves, counting_moves, place
 from tests.models.divided_in_two import llama
 from tests.tiny import tiny_tokenizer
 
+METRICS: dict[str, Metric] = {}
 A_STEP = 60  # tokens: several rows, and several steps
 
 
@@ -77,24 +79,79 @@ def grids(run: Run, moves: Moves) -> dict[str, Any]:
             [row + 1 for row in range(samples) for _ in restored],
         ),
     }  # fmt: skip
-    found = {}
-    for measure in ("logit", "prob"):
-        metric = resolve_metric(lm, run.prompt, MetricRequest(measure))
+    return {
+        f"{name} of {measure}": counted(moves, partial(grid, run, measure, some, base))
+        for measure in ("logit", "prob")
+        for name, (some, base) in cells.items()
+    }
 
-        def grid(some: list[Counterfactual], base: Sequence[int]) -> int:
-            steps: list[int] = []
 
-            def hear(which: list[int], values: np.ndarray) -> None:
-                steps.append(len(which))
-                metric.unless_rounding(values, 0.0)  # noqa: B023
+def grid(run: Run, measure: str, cells: list[Counterfactual], base: Sequence[int] = ()) -> int:
+    """The steps of ``cells``."""
+    foil = {"foil": "#3"} if measure == "logit_diff" else {}
+    if measure not in METRICS:  # what is asked once of a metric is asked by the first
+        asked = MetricRequest(measure, **foil)
+        METRICS[measure] = resolve_metric(run.lm, run.prompt, asked)
+    metric, steps = METRICS[measure], []
 
-            evaluate(run, some, metric, base=base or None, on_values=hear, tokens_a_step=A_STEP)  # noqa: B023
-            return len(steps)
+    def hear(which: list[int], values: np.ndarray) -> None:
+        steps.append(len(which))
+        metric.unless_rounding(values, 0.0)
 
-        for name, (some, base) in cells.items():
-            found[f"{name} of {measure}"] = counted(
-                moves, lambda some=some, base=base: grid(some, base)
-            )
+    evaluate(run, cells, metric, base=base or None, on_values=hear, tokens_a_step=A_STEP)
+    return len(steps)
+
+
+def every_edit(run: Run, moves: Moves) -> dict[str, Any]:
+    """A grid of each kind of edit that analyses make, and of each metric."""
+    lm, length = run.lm, len(run.prompt.token_ids)
+    layers, tokens = range(lm.anatomy.n_layers), range(1, length)
+    heads = [(at, head) for at in layers for head in range(lm.anatomy.n_heads)]
+    stream, z = run.sites["resid_post"][0][0], run.sites["z"]
+    behind = [(at, token) for at in layers for token in range(1, length - 1)]
+    cells: dict[str, list[Counterfactual]] = {
+        "tokens": [
+            (Edit("embed", 0, "patch", positions=(at,), value=stream, by_position=True),)
+            for at in tokens
+        ],
+        "units hidden": [
+            tuple(Edit("pattern", at, "block", positions=(asking,), keys=(seen,)) for at in layers)
+            for asking in tokens
+            for seen in range(asking)
+        ],
+        "heads that see less": [
+            (Edit("pattern", at, "block", head=head, positions=(asking,), keys=(0,)),)
+            for at, head in heads
+            for asking in tokens
+        ],
+        "patterns": [(Edit("pattern", at, head=head),) for at, head in heads],
+        "keys": [
+            (Edit("k", at, "patch", head=0, positions=(token,), value=z[at][1][token : token + 1, 0]),)
+            for at, token in behind
+        ],
+        "queries": [(Edit("q", at, head=head),) for at, head in heads],
+        "values": [(Edit("v", at, head=0, positions=(token,)),) for at, token in behind],
+        "neurons": [(Edit("neuron", at, neuron=own),) for at in layers for own in range(8)],
+        "MLPs' means": [
+            (Edit("mlp_out", at, "patch", positions=(token,), value=stream.mean(0, keepdim=True)),)
+            for at, token in behind
+        ],
+        "added to the stream": [
+            (Edit("resid_pre", at, "add", positions=(token,), value=stream[:1]),)
+            for at, token in behind
+        ],
+        "pairs of heads": [
+            (Edit("z", at, head=head), Edit("z", other, head=another))
+            for number, (at, head) in enumerate(heads)
+            for other, another in heads[:number]
+        ],
+    }  # fmt: skip
+    found = {
+        name: counted(moves, partial(grid, run, "logit", some)) for name, some in cells.items()
+    }
+    ablated: list[Counterfactual] = [(Edit("z", at, head=head),) for at, head in heads]
+    for measure in ("logit_diff", "logprob", "kl", "rank"):
+        found[measure] = counted(moves, partial(grid, run, measure, ablated))
     return found
 
 
@@ -130,6 +187,7 @@ def main() -> None:
         noised = embedding_noise(lm, (1, 2), 3.0, 2, 0)
         run = record(lm, prompt, ("z", "resid_post"), (*CLEAN, *noised))
         said = {"path": lm.verified.path, "grids": grids(run, moves), "lens": lens(run, moves)}
+        said["every edit"] = every_edit(run, moves)
         said["refused"] = refused(run)
     print(json.dumps(said))
 

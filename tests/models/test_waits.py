@@ -54,6 +54,17 @@ def test_what_a_step_sends_goes_through_the_one_place_for_it() -> None:
         assert (name, grid["sent"]) == (name, things * grid["steps"])
 
 
+def test_no_kind_of_edit_and_no_metric_makes_a_step_wait_before_its_end() -> None:
+    grids = dict(said()["every edit"])
+    tokens = grids.pop("tokens")  # transformers looks at the positions before the first layer
+    assert tokens.pop("waits") == {"_local_scalar_dense": tokens["steps"]}
+    for name, grid in grids.items():
+        assert (name, grid.pop("waits")) == (name, {})
+    for name, grid in {**grids, "tokens": tokens}.items():
+        assert grid["steps"] > 1, name
+        assert (name, grid["back"], grid["unannounced"]) == (name, grid["steps"], 0)
+
+
 def test_a_lens_waits_as_often_at_many_steps_as_at_one() -> None:
     one, many = said()["lens"]["one step"], said()["lens"]["many steps"]
     assert many["steps"] > one["steps"]
