@@ -26,6 +26,7 @@ from interpboard.engine.outbox import Outbox
 from interpboard.engine.threads import let_the_app_go_first, let_threads_sleep
 from interpboard.errors import Cancelled, InterpBoardError, bounded
 from interpboard.registry.loading import READING_WEIGHTS, given
+from interpboard.runs.measured import MeasuredMetrics
 from interpboard.runs.speed import Speed
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Worker:
         self.outbox = outbox
         self.queue = queue
         self.lm: LanguageModel | None = None
-        self.speed = Speed()
+        self.speed, self.measured = Speed(), MeasuredMetrics()  # of the model
         self.kept_jobs = KeptJobs()
 
     def serve(self) -> None:
@@ -137,7 +138,7 @@ class Worker:
                 **given(request.options),
                 on_stage=say,
             )
-        self.speed = Speed()
+        self.speed, self.measured = Speed(), MeasuredMetrics()
         self.outbox.send(
             protocol.Ready(
                 job=request.job,
@@ -158,6 +159,7 @@ class Worker:
         begun = begin(
             lm, request.text, request.analysis, request.metric, request.params, bare=request.bare
         )
+        self.measured.recall(begun.lm, begun.prompt, begun.metric)
         result = compute_job(begun, request, self.outbox, self.queue, self.kept_jobs, self.speed)
         if result is not None:
             self.outbox.send(protocol.Finished(request.job, begun.prompt, result, _memory(lm)))

@@ -7,6 +7,8 @@ against, so an effect below that says nothing of the head.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from interpboard.models.language_model import LanguageModel
@@ -18,7 +20,6 @@ from interpboard.runs.prompt import input_ids
 from interpboard.runs.rounding import is_fine
 from interpboard.runs.steps import StepSize
 
-_NAME = "rounding"
 FEW, MANY = 2, 8
 """Rows of the two batches, where as many fit in a step."""
 
@@ -26,23 +27,28 @@ FEW, MANY = 2, 8
 def clean_rounding(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> float | None:
     """The largest difference of ``metric`` between runs of the prompt that differ by their batch alone, and
     at least one step of the model's number format. None for a model of 32 or 64 bits: there what is no more
-    than rounding is 0 already (``runs.rounding``). The runs are made once for a ``metric``.
+    than rounding is 0 already (``runs.rounding``). The runs are made once for a ``metric``
+    and batches of one size.
 
     Raises ``NotFinite``.
     """
     if is_fine(getattr(torch, lm.info.dtype)):
         return None
-    if _NAME not in metric.measured:
-        metric.measured[_NAME] = _measured(lm, prompt, metric)
-    return metric.measured[_NAME]
+    most = StepSize(lm, None).rows(0, len(prompt.token_ids))
+    batches = sorted({min(FEW, most), min(MANY, most)})
+    name = f"rounding in batches of {batches}"
+    if name not in metric.measured:
+        metric.measured[name] = _measured(lm, prompt, metric, batches)
+    return metric.measured[name]
 
 
 @torch.no_grad()
-def _measured(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> float:
+def _measured(
+    lm: LanguageModel, prompt: PromptInfo, metric: Metric, batches: Sequence[int]
+) -> float:
     ids, position = input_ids(lm, prompt), metric.info.position
-    most = StepSize(lm, None).rows(0, ids.shape[1])
     values = [metric.baseline]
-    for rows in {min(FEW, most), min(MANY, most)}:
+    for rows in batches:
         logits = clean_logits(lm, ids.expand(rows, -1), position, run_words(prompt))
         values += metric.of(logits).tolist()
     return max(max(values) - min(values), _one_step(lm, metric))

@@ -9,12 +9,16 @@ from io import StringIO
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace as with_fields
 
 from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import activation_patching
-from interpboard.results import Axis, LabelledArray
+from interpboard.results import Axis, LabelledArray, MetricRequest
 from interpboard.results.intervals import rounding_of, unsure_entries, unsure_words
 from interpboard.runs.clean_rounding import clean_rounding
+from interpboard.runs.measured import MeasuredMetrics
+from interpboard.runs.metrics import prompt_and_metric
 from interpboard.runs.prompt import input_ids
 from interpboard.visualization.export import csv_of
 from tests import sample
@@ -66,6 +70,31 @@ def test_it_is_measured_once_for_all_analyses_of_a_prompt_and_anew_for_another_m
             clean_rounding(lm, prompt, replace(metric, clean_logits=metric.clean_logits)) == first
         )
         assert len(passes) == 4
+    finally:
+        handle.remove()
+
+
+def test_an_engine_measures_it_once_for_all_jobs_on_a_prompt_and_anew_for_another_one() -> None:
+    lm, _, _ = case("gpt2", torch.bfloat16)
+    known, passes = MeasuredMetrics(), list[int]()
+
+    def job(text: str, name: str = "logit", of: LanguageModel = lm) -> float | None:
+        prompt, metric = prompt_and_metric(of, text, MetricRequest(name))
+        known.recall(of, prompt, metric)
+        passes.clear()
+        return clean_rounding(of, prompt, metric)
+
+    handle = lm.anatomy.layers[0].register_forward_hook(lambda *_: passes.append(1))
+    try:
+        first = job(TEXT)
+        assert len(passes) == 2
+        assert (job(TEXT), passes) == (first, [])
+        for other in (lambda: job(OTHER), lambda: job(TEXT, "prob")):
+            other()
+            assert len(passes) == 2
+        renamed = replace(lm, info=with_fields(lm.info, weights="others"))
+        job(TEXT, of=renamed)
+        assert len(passes) == 2
     finally:
         handle.remove()
 
