@@ -18,7 +18,7 @@ def free_bytes() -> int | None:
     return min(found) if found else None
 
 
-def told(file: str) -> bytes:
+def memory_told(file: str) -> bytes:
     """What the system says in ``file``. Asked a dozen times an analysis: without a buffer or a decoder."""
     with open(file, "rb", buffering=0) as said:
         return said.read()
@@ -26,7 +26,7 @@ def told(file: str) -> bytes:
 
 def _of_machine() -> int | None:
     try:
-        for line in told("/proc/meminfo").splitlines():
+        for line in memory_told("/proc/meminfo").splitlines():
             if line.startswith(b"MemAvailable:"):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
@@ -39,7 +39,7 @@ def _of_machine() -> int | None:
 
 def _of_container(files: tuple[str, str]) -> int | None:
     try:
-        limit, used = (int(told(file)) for file in files)
+        limit, used = (int(memory_told(file)) for file in files)
     except (OSError, ValueError):  # no container, or "max"
         return None
     return max(0, limit - used)

@@ -21,7 +21,7 @@ from interpboard.models.allocator import (
     count_as_large,
     give_back_unused,
 )
-from interpboard.models.main_memory import free_bytes, told
+from interpboard.models.main_memory import free_bytes, memory_told
 
 _held_before: dict[torch.device, int] = {}
 SHORT = 1 << 30  # where less is free for an analysis, smaller blocks are large
@@ -241,7 +241,7 @@ def _begin_peak() -> int | None:
 
 def _status(name: str) -> int | None:
     try:
-        lines = told("/proc/self/status").splitlines()
+        lines = memory_told("/proc/self/status").splitlines()
     except OSError:
         return None
     begins = name.encode()
