@@ -12,13 +12,19 @@ from interpboard.errors import BadParameter
 from interpboard.reproduce import chosen_params, model_words, written_param
 from interpboard.results import MetricRequest, ModelInfo
 from interpboard.sweeps.request import SweepRequest
+from interpboard.sweeps.standing import SweepWorkers
 
 
 def sweep_words(
-    dataset: Dataset, request: SweepRequest, model: ModelInfo, output: Path, level: float = 0.95
+    dataset: Dataset,
+    request: SweepRequest,
+    model: ModelInfo,
+    output: Path,
+    level: float = 0.95,
+    by: SweepWorkers = SweepWorkers(),  # noqa: B008 - frozen
 ) -> list[str]:
     """What follows ``interpboard``: the same rows, analyses, metric and model, into ``output``, with
-    intervals of ``level``.
+    intervals of ``level``, computed ``by`` as many.
 
     Raises ``BadParameter`` for what no command line can say.
     """
@@ -37,6 +43,9 @@ def sweep_words(
     words += ["--save", request.save, "--align", request.align, "--output", str(output)]
     words += [f"--group={request.group}"] if request.group else []
     words += [] if level == 0.95 else ["--level", repr(level)]
+    words += [] if by.workers == 1 else ["--workers", str(by.workers)]
+    words += [f"--gpus-per-worker={by.gpus_per_worker}"] if by.gpus_per_worker else []
+    words += [f"--ray={by.ray}"] if by.ray else []
     return [*words, "--", *map(str, dataset.files)]
 
 

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -30,12 +31,21 @@ _REASONS = 20  # of them are written
 SweepState = Literal["running", "done", "stopped", "failed"]
 
 
+class SweepWorkers(msgspec.Struct, frozen=True):
+    """Who shares the rows: ``workers`` processes of this machine, or with ``gpus_per_worker`` or the address
+    ``ray`` of a cluster, actors of Ray."""
+
+    workers: int = 1
+    gpus_per_worker: float = 0.0
+    ray: str = ""
+
+
 class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
     """``rows`` passed of ``of``, results ``computed`` now and ``known`` before, ``failed`` of all, and why.
 
     Of those ``passing`` failed now by what may pass, ``again`` had before. ``rate`` in rows a second,
     ``left`` in seconds, None: not known. ``pid`` on ``host`` wrote it at the time ``at``, and stops at
-    ``signal`` (``NO_SIGNAL``: at none); ``why``: what ended it.
+    ``signal`` (``NO_SIGNAL``: at none); ``by``: who share the rows; ``why``: what ended it.
     """
 
     state: SweepState
@@ -53,6 +63,7 @@ class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
     signal: int = NO_SIGNAL
     host: str = ""
     at: float = 0.0
+    by: SweepWorkers = SweepWorkers()
     why: str = ""
 
     @property
@@ -65,9 +76,12 @@ class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def told_standing(
-    folder: SweepFolder, on_pace: Callable[[SweepPace], None]
+    folder: SweepFolder,
+    on_pace: Callable[[SweepPace], None],
+    by: SweepWorkers = SweepWorkers(),  # noqa: B008 - frozen
 ) -> Iterator[Callable[[SweepPace], None]]:
     """Hears the pace for ``on_pace``, and writes it into ``folder`` now and then, and how it ended."""
+    write = partial(_write, folder, by)
     heard, written = SweepPace(folder.manifest.rows), 0.0
 
     def tell(pace: SweepPace) -> None:
@@ -75,21 +89,21 @@ def told_standing(
         heard = pace
         if time.monotonic() - written > _EVERY:
             written = time.monotonic()
-            _write(folder, pace, "running", heeded)
+            write(pace, "running", heeded)
         on_pace(pace)
 
     try:
         with heeded_signal() as heeded:
-            _write(folder, heard, "running", heeded)
+            write(heard, "running", heeded)
             yield tell
     except (KeyboardInterrupt, Cancelled, SystemExit):  # the last by Ray's own handler of SIGTERM
-        _write(folder, heard, "stopped")
+        write(heard, "stopped")
         raise
     except BaseException as error:
         why = str(error).splitlines()[0][:300] if str(error) else ""
-        _write(folder, heard, "failed", why=why)
+        write(heard, "failed", why=why)
         raise
-    _write(folder, heard, "done")
+    write(heard, "done")
 
 
 def read_standing(path: Path) -> SweepStanding | None:
@@ -121,6 +135,7 @@ def stop_sweep(path: Path) -> None:
 
 def _write(
     folder: SweepFolder,
+    by: SweepWorkers,
     pace: SweepPace,
     state: SweepState,
     heeded: int = NO_SIGNAL,
@@ -133,7 +148,7 @@ def _write(
         state=state, rows=pace.rows, of=pace.of, computed=pace.computed, known=pace.known,
         failed=pace.failed, reasons=dict(most), passing=pace.passing, again=pace.again,
         rate=pace.rate, left=pace.left,
-        pid=os.getpid(), signal=heeded, host=socket.gethostname(), at=time.time(), why=why,
+        pid=os.getpid(), signal=heeded, host=socket.gethostname(), at=time.time(), by=by, why=why,
     )  # fmt: skip
     try:
         atomic.write_bytes(folder.path / _NAME, msgspec.json.encode(standing))

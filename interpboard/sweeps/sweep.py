@@ -31,7 +31,7 @@ from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.request import SweepRequest, sweep_request
 from interpboard.sweeps.row_results import OF_GROUPS
 from interpboard.sweeps.row_work import rows_function
-from interpboard.sweeps.standing import told_standing
+from interpboard.sweeps.standing import SweepWorkers, told_standing
 
 
 def sweep(
@@ -78,8 +78,9 @@ def sweep(
     settings = AggregateSettings(level=level, group=group)
     check_settings(settings, align)  # before rows are computed
     dataset = data if isinstance(data, Dataset) else _dataset(data, columns, limit, shuffle)
+    by = SweepWorkers(workers, gpus_per_worker, ray)
     folder = begin_sweep(lm, dataset, request, Path(output), level)
-    with folder.alone(), told_standing(folder, on_pace) as tell:
+    with folder.alone(), told_standing(folder, on_pace, by) as tell:
         again = folder.leave_passing()
         on_pace = partial(_told_again, tell, again)
         own = dict(opening or _opening_of(lm))

@@ -27,6 +27,7 @@ from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.request import sweep_request
 from interpboard.sweeps.shard_worker import OpenedModel, ShardWorker
 from interpboard.sweeps.shards import Shards, rows_a_shard
+from interpboard.sweeps.standing import SweepWorkers, read_standing
 from interpboard.sweeps.sweep import begin_sweep, sweep
 from tests.forks import program
 from tests.sweeps.swept_by_workers import ROWS, data, here, model, same
@@ -82,6 +83,9 @@ def test_a_worker_that_is_killed_costs_nothing_and_is_told(
     assert paces[-1].rows == ROWS
     assert paces[-1].lost == ["a worker was ended by SIGKILL"]
     same(here, SweepFolder.open(out))
+    standing = read_standing(out)
+    assert standing is not None
+    assert standing.by == SweepWorkers(2)
     assert not (out / ".rows-to-do").exists()
 
 

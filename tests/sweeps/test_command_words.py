@@ -17,8 +17,10 @@ from interpboard.errors import BadParameter
 from interpboard.results import MetricRequest
 from interpboard.sweeps.command_words import sweep_words
 from interpboard.sweeps.request import sweep_request
+from interpboard.sweeps.standing import SweepWorkers
 from tests.sweeps.quick_rows import MODEL
 
+SHARED = ("workers", "gpus_per_worker", "ray")
 PARAMS = {"head_ablation": {"ablation": "mean"}, "integrated_gradients": {"n_steps": 7}}
 
 
@@ -27,7 +29,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
 
     def hear(*given: Any, **named: Any) -> None:
-        found.extend((*given, named["level"]))
+        found.extend((*given, named["level"], [named[key] for key in SHARED]))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sweep_command, "swept", hear)
@@ -53,9 +55,11 @@ def test_the_words_give_the_same_rows_request_model_and_folder(
     columns = columns_of([("text", "prompt"), ("target", " {a label}, so")])
     dataset = open_dataset([data], columns, limit=4, shuffle=7)
     model = replace(MODEL, name="some/model", dtype="float32", special_tokens=False)
-    words = sweep_words(dataset, request_, model, tmp_path / "out", 0.8)
+    by = SweepWorkers(3, 0.5, "10.0.0.1:6379")
+    words = sweep_words(dataset, request_, model, tmp_path / "out", 0.8, by)
     assert main(words) == 130
-    choice, again, asked, output, level = heard
+    choice, again, asked, output, level, shared = heard
+    assert shared == [3, 0.5, "10.0.0.1:6379"]
     assert level == 0.8
     assert (choice.model, choice.dtype, choice.special_tokens) == ("some/model", "float32", False)
     assert (again, asked, output) == (dataset, request_, tmp_path / "out")

@@ -15,7 +15,7 @@ import pytest
 
 from interpboard.files import atomic
 from interpboard.sweeps.pace import MAY_PASS
-from interpboard.sweeps.standing import SweepStanding
+from interpboard.sweeps.standing import SweepStanding, SweepWorkers
 from tests.sweeps.swept_folder import NUMBER, swept
 from tests.tui.conftest import Board
 from tests.tui.test_dataset import MODEL, opened
@@ -45,9 +45,12 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
     return found
 
 
-def stands(out: Path, state: str, rows: int, failed: int = 0, passing: int = 0) -> None:
+def stands(
+    out: Path, state: str, rows: int, failed: int = 0, passing: int = 0, workers: int = 1
+) -> None:
     standing = SweepStanding(
         state=state, rows=rows, of=NUMBER, failed=failed, passing=passing, rate=2.0, left=4.0,
+        by=SweepWorkers(workers),
         pid=os.getpid(), reasons={"The row has no text.": failed} if failed else {},
         host=socket.gethostname(),
     )  # type: ignore[arg-type] # fmt: skip
@@ -137,7 +140,7 @@ async def test_a_sweep_whose_process_was_killed_says_that_what_it_wrote_is_kept(
 ) -> None:
     out = swept(tmp_path, MODEL)
     min((out / "rows").glob("part-*.parquet")).unlink()
-    stands(out, "running", 5)
+    stands(out, "running", 5, workers=3)
     async with opened(out) as b:  # begun elsewhere: it is watched
         await until(b, lambda: "sweep 5 of 12 rows" in b.lines()[0])
         await b.press("x")
@@ -148,6 +151,8 @@ async def test_a_sweep_whose_process_was_killed_says_that_what_it_wrote_is_kept(
         await b.press("r")
         assert process.words[-1].endswith("rows.jsonl")  # goes on with what the manifest says
         assert "--group=label" in process.words
+        assert process.words[process.words.index("--workers") + 1] == "3"
+        assert "The sweep goes on, by 3 workers as before" in b.messages[-1]
 
 
 async def test_a_folder_that_holds_something_else_is_refused_in_the_box(

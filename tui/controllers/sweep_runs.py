@@ -9,21 +9,17 @@ app is left; what it computes is in its folder, and whoever opens that can watch
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
-from interpboard.display import visible
 from interpboard.errors import InterpBoardError
 from tui.commands.command import keyed
 from tui.controllers.background import BackgroundWork
-from tui.controllers.sweep_words import ended_words, plan_of_rows, standing_words
+from tui.controllers.sweep_process import Spawn, SweepProcess, error_of, spawn_sweep
+from tui.controllers.sweep_words import begun_words, ended_words, plan_of_rows, standing_words
 from tui.session.state import Request
 
 if TYPE_CHECKING:
@@ -37,30 +33,6 @@ if TYPE_CHECKING:
 
 LOOKS_EVERY = 1.0  # seconds
 _LISTS_EVERY = 10.0  # seconds, as often as a sweep writes
-_BEHIND = 10  # niceness: the engine is at 5
-_OWN = 4096  # bytes of what a process said last
-
-
-class SweepProcess(Protocol):
-    """A process that sweeps."""
-
-    def poll(self) -> int | None:
-        """Its exit code; None while it runs."""
-
-
-Spawn = Callable[[Sequence[str], IO[bytes]], SweepProcess]
-"""Starts ``interpboard`` with these words; what it says goes into the file."""
-
-
-def spawn_sweep(words: Sequence[str], said: IO[bytes]) -> SweepProcess:
-    """In a session of its own: neither Ctrl+C nor the end of the terminal reaches it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "interpboard", *words],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True,
-    )  # fmt: skip
-    with suppress(OSError):  # it may be gone already
-        os.setpriority(os.PRIO_PROCESS, process.pid, _BEHIND)
-    return process
 
 
 class SweepRuns:
@@ -111,7 +83,7 @@ class SweepRuns:
         if whole:
             self._tell("Nothing is left to compute: every row of this sweep is done.")
         else:
-            self._begin(dataset, manifest.request, manifest.model, path, manifest.level)
+            self._begin(dataset, manifest.request, manifest.model, path, manifest.level, on=True)
 
     def stop(self) -> None:
         """Stop the sweep that is watched; what is computed is kept."""
@@ -214,10 +186,18 @@ class SweepRuns:
     # -- the process ------------------------------------------------------------------------------
 
     def _begin(
-        self, dataset: Any, request: Any, model: Any, out: Path, level: float = 0.95
+        self,
+        dataset: Any,
+        request: Any,
+        model: Any,
+        out: Path,
+        level: float = 0.95,
+        *,
+        on: bool = False,
     ) -> None:
+        """Begin a sweep, or go ``on`` with one, by as many workers as it was begun with."""
         from interpboard.sweeps.command_words import sweep_words
-        from interpboard.sweeps.standing import read_standing
+        from interpboard.sweeps.standing import SweepWorkers, read_standing
 
         standing = read_standing(out)
         if (standing is not None and standing.runs) or out in self._begun:
@@ -225,7 +205,8 @@ class SweepRuns:
             return
         said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         try:
-            words = sweep_words(dataset, request, model, out, level)
+            by = standing.by if on and standing is not None else SweepWorkers()
+            words = sweep_words(dataset, request, model, out, level, by)
             self._begun[out] = (self._spawn(words, said), said)
         except InterpBoardError as error:
             self._tell(str(error), "error")
@@ -233,9 +214,7 @@ class SweepRuns:
         except OSError as error:
             self._tell(f"The sweep cannot be started: {error.strerror or error}.", "error")
             return
-        self._tell(
-            keyed("The sweep begins; it goes on when the app is left. {key:dataset_stop} stops it.")
-        )
+        self._tell(begun_words(by.workers, on=on))
         self._say("sweep: opening the model")
         self.watch(out)
 
@@ -278,8 +257,8 @@ class SweepRuns:
         self._watched = None
         self._say("")
         mine = self._begun.pop(path, None)
-        if mine is not None and code not in (0, 130, None) and _error_of(mine[1]):
-            self._tell(f"The sweep ended: {_error_of(mine[1])}", "error")
+        if mine is not None and code not in (0, 130, None) and error_of(mine[1]):
+            self._tell(f"The sweep ended: {error_of(mine[1])}", "error")
         elif standing is not None:
             self._tell(*ended_words(standing))
         if (path / "manifest.json").exists():
@@ -309,12 +288,3 @@ class SweepRuns:
         """Nobody watches any more; the sweep goes on."""
         if self._watching is not None:
             self._watching.cancel()
-
-
-def _error_of(said: IO[bytes]) -> str:
-    """The last thing that a process said: its error."""
-    said.seek(0, os.SEEK_END)
-    said.seek(max(0, said.tell() - _OWN))
-    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return visible((errors or lines or [""])[-1])

@@ -23,6 +23,15 @@ def standing_words(standing: SweepStanding) -> str:
     return ", ".join(words)
 
 
+def begun_words(workers: int, *, on: bool) -> str:
+    """That a sweep begins, or goes ``on``, by how many."""
+    begins = "goes on" if on else "begins"
+    by = f", by {workers} workers as before" if on and workers > 1 else ""
+    return keyed(
+        f"The sweep {begins}{by}; it runs on when the app is left. {{key:dataset_stop}} stops it."
+    )
+
+
 def ended_words(standing: SweepStanding) -> tuple[str, Any]:
     """How a sweep ended, and how serious that is."""
     from interpboard.sweeps.pace import MAY_PASS
