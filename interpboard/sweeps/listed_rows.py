@@ -84,13 +84,17 @@ class RowList:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns in which any row has something."""
-        own = dict.fromkeys(name for row in self.rows for name in row.columns)
         known = [
             name
             for name in (*OF_A_LIST, *ALSO.values())
             if any(row.column(name) is not None for row in self.rows)
         ]
-        return tuple(dict.fromkeys((*known, *own)))
+        return tuple(dict.fromkeys((*known, *self.of_file)))
+
+    @property
+    def of_file(self) -> tuple[str, ...]:
+        """The columns that are kept from the file, some of which may be called as ours are."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.columns))
 
     def fitting(self, text: str) -> tuple[ListedRow, ...]:
         """The rows that fit the expression ``text``. Raises ``BadParameter``, also for an unknown column."""

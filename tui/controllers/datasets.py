@@ -169,8 +169,14 @@ class Datasets:
 
         self._background.begin(work())
 
-    def sort(self, column: str) -> None:
+    def sort(self, column: str, *, of_file: bool) -> None:
         """By ``column``; again: the other way, then as in the dataset."""
+        if not of_file and self.list is not None and column in self.list.of_file:
+            self._tell(
+                f"The file has a column {column!r} too: by that name rows are sorted and filtered.",
+                "warning",
+            )
+            return
         by, down = self.sorted_by
         following = (column, False) if by != column else (column, True) if not down else ("", False)
         self.sorted_by = following

@@ -85,7 +85,8 @@ class DatasetScreen(Live, OverPanes[None]):
         shown = (self.host.shown, self.host.sorted_by, found)
         if found is not None and shown != self._shown:
             self._shown = shown
-            self.table.show(self.host.shown, row_columns(self._columns(found)), self.host.sorted_by)
+            columns = row_columns(self._columns(found), found.of_file)
+            self.table.show(self.host.shown, columns, self.host.sorted_by)
             self.call_after_refresh(self._seen)
         self.table.know(self.host.answers.known)
         self.query_one("#dataset-title", Line).set(self._title())
@@ -161,8 +162,8 @@ class DatasetScreen(Live, OverPanes[None]):
 
     def action_sort(self) -> None:
         """By the column under the cursor."""
-        column = self.table.column.name
-        self.host.sort("row" if column == "text" else column)
+        column = self.table.column
+        self.host.sort("row" if column.name == "text" else column.name, of_file=column.files)
 
     async def action_yank(self) -> None:
         """Copy the row in words."""

@@ -26,11 +26,13 @@ TEXT_LEAST = 16  # columns that the text keeps
 
 @dataclass(frozen=True)
 class RowColumn:
-    """``name`` is that of ``ListedRow.column``."""
+    """``name`` is that of ``ListedRow.column``; of ``files`` that of a column of the file, which may be
+    called as one of ours."""
 
     name: str
     title: str
     width: int
+    files: bool = False
 
 
 _OF_A_ROW = (
@@ -41,15 +43,16 @@ _OF_A_ROW = (
 _OTHER = 12
 
 
-def row_columns(names: Sequence[str]) -> tuple[RowColumn, ...]:
-    """The columns of a table whose rows have something in the columns ``names``."""
-    shown = [column for column in _OF_A_ROW if column.name in names]
-    from interpboard.sweeps.listed_rows import OF_A_LIST
+def row_columns(names: Sequence[str], of_file: Sequence[str] = ()) -> tuple[RowColumn, ...]:
+    """The columns of a table whose rows have something in the columns ``names``, and in those ``of_file``.
 
+    One of the file that is called as one of ours stands beside it.
+    """
+    shown = [column for column in _OF_A_ROW if column.name in names]
+    ours = {column.name for column in shown}
     others = [
-        RowColumn(name, visible(name), _OTHER)
-        for name in names
-        if name not in (*OF_A_LIST, "baseline")
+        RowColumn(name, f"file {visible(name)}" if name in ours else visible(name), _OTHER, True)
+        for name in of_file
     ]
     return (RowColumn("text", "row", 0), *shown, *others)
 
@@ -169,7 +172,7 @@ class RowTable(CursorView):
         for each in shown:
             style = cursor if here and self.cursor[1] == each else plain
             column = self.columns[each]
-            segments.append(Segment(fit(row_cell(row, column.name), column.width - 1), style))
+            segments.append(Segment(fit(row_cell(row, column), column.width - 1), style))
             segments.append(Segment(" ", plain))
         return segments
 
@@ -240,11 +243,14 @@ class RowTable(CursorView):
             self.scroll_to(y=wanted, animate=False, force=True)
 
 
-def row_cell(row: ListedRow, name: str) -> str:
+def row_cell(row: ListedRow, column: RowColumn) -> str:
     """A cell in a few letters; ``·`` where there is no value."""
-    value = row.column(name)
+    name = column.name
+    value = row.columns.get(name) if column.files else getattr(row, name)
     if value is None:
         return "·"
+    if column.files and isinstance(value, str):
+        return visible(value)
     if name in ("target", "answer"):
         return visible_token(str(value))
     if isinstance(value, bool):
