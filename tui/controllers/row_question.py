@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from tui.session.state import Question
 
 if TYPE_CHECKING:
     from interpboard.datasets.rows import DatasetRow
+    from interpboard.sweeps.listed_rows import ListedRow
     from interpboard.sweeps.request import SweepRequest
     from tui.session.state import PromptKind, State
     from tui.slots.spec import Slot
@@ -23,12 +24,23 @@ def row_question(source: DatasetRow, swept: SweepRequest | None, metric: str) ->
     position = source.position
     if position is None:
         position = asked.position if asked is not None else -1
-    if asked is not None:
-        metric = asked.name
-    else:  # a foil is there to be contrasted with
-        metric = "logit_diff" if foil is not None else metric.replace("logit_diff", "logit")
+    metric = asked.name if asked is not None else _contrasting(metric, foils=foil is not None)
     text, kind = _as_prompt(source)
     return Question(text, metric, target, foil, position, kind)
+
+
+def metric_of_rows(rows: Iterable[ListedRow], metric: str) -> str:
+    """What a sweep of ``rows`` is measured by: what each of them is in the panes, if all have a foil or none;
+    ``metric``: that of the panes."""
+    usable = [row.source for row in rows if row.source is not None and not row.source.problem]
+    return _contrasting(
+        metric, foils=bool(usable) and all(source.foil is not None for source in usable)
+    )
+
+
+def _contrasting(metric: str, *, foils: bool) -> str:
+    """A foil is there to be contrasted with."""
+    return "logit_diff" if foils else metric.replace("logit_diff", "logit")
 
 
 def as_swept(

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from interpboard.errors import InterpBoardError
 from tui.commands.command import keyed
 from tui.controllers.background import BackgroundWork
+from tui.controllers.row_question import metric_of_rows
 from tui.controllers.sweep_process import Spawn, SweepProcess, error_of, spawn_sweep
 from tui.controllers.sweep_words import begun_words, ended_words, plan_of_rows, standing_words
 from tui.session.state import Request
@@ -121,7 +122,7 @@ class SweepRuns:
 
         names, params = self._in_sight()
         out = self._folder() / f"sweep-{found.path.stem or 'rows'}"
-        metric = state.question.metric
+        metric = metric_of_rows(found.rows, state.question.metric)
         screen = SweepScreen(names, params, metric, out, found.columns, self._planned)
         self._screens.push_screen(screen, answered)
 

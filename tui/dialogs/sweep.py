@@ -45,7 +45,7 @@ class SweepScreen(FieldsScreen):
         """A field for each, what was wrong with one, and the plan."""
         values = {"analyses": ",".join(self.names), "group": "", "out": short(self.out)}
         with Vertical(classes="box") as box:
-            box.border_title = Text("Sweep these rows")
+            box.border_title = Text(f"Sweep these rows by {self.metric}")
             for name, value in values.items():
                 with Horizontal():
                     yield Line(Text(_LABELS[name]), classes="hint")
