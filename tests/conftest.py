@@ -19,19 +19,21 @@ from tests import forks, proved_once
 os.environ["OMP_NUM_THREADS"] = "1"
 
 STUCK_S = 400.0  # by then pytest-timeout has failed the test, unless it is stuck outside Python
-RARELY = (20_000, 10, 10)  # Python's own are (700, 10, 10)
+RARELY = (100_000, 10, 10)  # Python's own are (700, 10, 10)
 FOLDERS = itertools.count()
 STDERR = pytest.StashKey[int]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     assert sys.__stderr__ is not None
+    gc.disable()  # until all is imported
     config.stash[STDERR] = os.dup(sys.__stderr__.fileno())  # before it is captured
 
 
 def pytest_collection_finish() -> None:
     _keep_what_lives()
     gc.set_threshold(*RARELY)
+    gc.enable()
 
 
 def _keep_what_lives() -> None:

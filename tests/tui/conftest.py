@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import string
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,10 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from textual.css.model import RuleSet
+from textual.css.parse import parse
+from textual.css.tokenize import tokenize_values
+from textual.css.tokenizer import Token
 from textual.pilot import Pilot
 from textual.strip import Strip
 
@@ -44,13 +49,13 @@ class Board:
     async def press(self, *keys: str) -> None:
         """Press keys and wait until their consequences are on the screen.
 
-        Each of the pilot's waits sends a message to every widget: a fifth of what a key takes, so it is
-        asked only where nothing else says that all is done.
+        Each of the pilot's waits sends a message to every widget: half of what a key takes. So it is asked
+        only where nothing else says that all is done, and the pilot itself, which waits so, presses none.
         """
         idle = False
         for key in keys:
             before = self.app.screen
-            await self.pilot.press(key)
+            await self.app._press_keys([key])
             if not self.app.screen_stack or self.app.screen is not before:
                 await self.pilot._wait_for_screen()  # of the screen that the key has opened
             while (self.app.keys_wait or self.app.turns.going) and not pending.left(self.app):
@@ -130,6 +135,24 @@ def _key(char: str) -> str:
     )
 
 
+@functools.cache
+def _tokens(values: tuple[tuple[str, str], ...]) -> dict[str, list[Token]]:
+    return tokenize_values(dict(values))
+
+
+rules: dict[tuple[object, ...], list[RuleSet]] = {}
+
+
+def parsed_once(
+    scope: str, css: str, *rest: object, variable_tokens: dict[str, list[Token]], **named: object
+) -> list[RuleSet]:
+    """The rules of a style sheet: each app would parse the same text again."""
+    key = (scope, css, *rest, id(variable_tokens), *sorted(named.items()))  # ``_tokens`` keeps it
+    if key not in rules:
+        rules[key] = list(parse(scope, css, *rest, variable_tokens=variable_tokens, **named))
+    return rules[key]
+
+
 @pytest.fixture(autouse=True)
 def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Textual's pilot guesses from the clock whether the app is idle, 40 ms a key; ours can tell.
@@ -144,6 +167,10 @@ def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textual.pilot.wait_for_idle", turn)
     monkeypatch.setattr("tui.terminal.timers.REST_S", 0.002)
     monkeypatch.setattr("textual.screen.UPDATE_PERIOD", 0.001)
+    monkeypatch.setattr("textual.css.stylesheet.parse", parsed_once)
+    monkeypatch.setattr(
+        "textual.css.stylesheet.tokenize_values", lambda values: _tokens(tuple(values.items()))
+    )
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def test_the_copied_lines_of_every_pane_make_its_numbers_again(
     monkeypatch.setattr(language_model, "open_model", lambda *a, **k: demo())
     state = filled(look)
     seen: set[str] = set()
+    run = cache(lambda line: _run(line, capsys))  # panes that stand beside each other share lines
     for own in (*pane_slots(), *screens()):
         if own.name == "experts":  # the demo has none
             continue
@@ -95,7 +96,7 @@ def test_the_copied_lines_of_every_pane_make_its_numbers_again(
         exec(compile(text, own.name, "exec"), {})
         printed = _documents(capsys.readouterr().out)
         lines = [line for line in text.splitlines() if line.startswith("# interpboard")]
-        again = [_run(line.removeprefix("# "), capsys) for line in lines]
+        again = [run(line.removeprefix("# ")) for line in lines]
         assert len(printed) == len(lines) == len(wanted)
         for at, (document, _) in enumerate(wanted):
             _same(printed[at], document)

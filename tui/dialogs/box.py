@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
+from tui.terminal.behind import Over
 from tui.terminal.left_early import LeftEarly
 from tui.terminal.timers import SureTimers
 
@@ -29,7 +30,7 @@ class Live:
         return isinstance(self, Widget) and bool(self.children)
 
 
-class Box(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
+class Box(LeftEarly, SureTimers, Over, ModalScreen[_R], Generic[_R]):
     """Base of the screens over the panes."""
 
     BINDINGS = [("escape", "leave", "Back")]  # noqa: RUF012

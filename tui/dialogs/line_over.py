@@ -17,6 +17,7 @@ from textual.screen import ModalScreen
 from interpboard.display import visible
 from tui.dialogs.box import Live
 from tui.session.state import State
+from tui.terminal.behind import Over
 from tui.terminal.left_early import LeftEarly
 from tui.terminal.timers import SureTimers
 from tui.theme import Inks, inks
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 LONGEST = 200  # characters that are typed; a paste is cut
 
 
-class LineOver(Live, LeftEarly, SureTimers, ModalScreen[None]):
+class LineOver(Live, LeftEarly, SureTimers, Over, ModalScreen[None]):
     """Base of the lines. ``typed`` is what was written; ``sign`` stands in front of it."""
 
     sign = ""

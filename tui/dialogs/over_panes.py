@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 
 from tui.commands.app import FIND
 from tui.commands.command import Command, bindings, commands, keyed
+from tui.terminal.behind import Over
 from tui.terminal.left_early import LeftEarly
 from tui.terminal.timers import SureTimers
 from tui.theme import Inks, inks
@@ -21,7 +22,7 @@ def _important(command: Command) -> bool:
     return command.id.endswith(("_help", "_export", "_leave"))
 
 
-class OverPanes(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
+class OverPanes(LeftEarly, SureTimers, Over, ModalScreen[_R], Generic[_R]):
     """``place`` names it in the table of commands, ``heading`` to people; ``about`` stands in its help.
 
     In both, ``{key:id}`` is the key in use.

@@ -29,6 +29,8 @@ async def wait_until_idle(app: InterpBoardApp) -> None:
         await _pause(app)
     for _ in range(2):  # what is laid out by the first round may ask for another width
         await _one_round(app)
+    while not _at_rest(app):  # what is in sight, once it is laid out, may be asked for
+        await _one_round(app)
 
 
 async def wait_until_painted(app: InterpBoardApp) -> None:
@@ -68,6 +70,11 @@ async def _controllers_idle(app: InterpBoardApp) -> None:
         await idle
     finally:
         idle.cancel()
+
+
+def _at_rest(app: InterpBoardApp) -> bool:
+    engine = app.session.engine
+    return engine is None or engine.idle.is_set()
 
 
 async def _pause(app: InterpBoardApp) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
+from textual.events import ScreenResume
 from textual.widget import Widget
 
 from interpboard.display import fit, visible, visible_token
@@ -73,7 +74,7 @@ class ContinuationScreen(GridScreen):
         super().show(state)
         self.host.session.ensure(CONTINUATION_EDITED.name)
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:
         """What was changed in the list of interventions meanwhile."""
         self.show(self.host.state)
 
