@@ -21,8 +21,8 @@ from textual.visual import RenderOptions, Visual, VisualType
 from tui.terminal import pending
 from tui.terminal.painted_once import PaintedOnce
 
-STYLES = 4096
-PLAIN = Style()
+_MOST_STYLES = 4096
+_BARE = Style()
 
 
 class Behind(Visual):
@@ -38,7 +38,7 @@ class Behind(Visual):
         return [
             Strip(
                 [
-                    Segment(text, _tinted(style or PLAIN, self.tint), control)
+                    Segment(text, _tinted(style or _BARE, self.tint), control)
                     for text, style, control in strip
                 ],
                 strip.cell_length,
@@ -55,7 +55,7 @@ class Behind(Visual):
         return self.screen.size.height
 
 
-@lru_cache(STYLES)
+@lru_cache(_MOST_STYLES)
 def _tinted(style: Style, tint: Color) -> Style:
     bare = style.clear_meta_and_links()
     if tint.a == 0:
