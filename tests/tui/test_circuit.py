@@ -167,7 +167,7 @@ async def test_own_prompts_are_a_behaviour_and_the_copied_lines_name_their_file(
 async def test_a_file_that_cannot_be_read_is_one_line_and_changes_nothing(
     board: Boards, tmp_path: Path
 ) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "binary").write_bytes(b"\xff\x81\x9c")
     (tmp_path / "empty").write_text("\n")
     async with board((80, 24)) as b:
         await press(b, "C")
