@@ -1,11 +1,12 @@
 """The clean run of several prompts of one length at once: by the model's own forward, or on trees.
 
 Trees run once what prompts have in common (``clean_trees``). They are held against the model's own forward:
-the first tree of a length in all its prompts, each later one in its last. That is enough: that what stands
-at a node depends on the tokens up to it and on nothing else is shown by the first, whose kernels are those
-that were proved at load. A later tree could only be laid out otherwise, and its last prompt follows branches
-behind all others, with a mask, positions and places of its own. As soon as one is not as it should be, all
-prompts of that length are run as ever.
+the first tree of a length in all its prompts, each later one in its last and in the one that is spread
+furthest. That is enough: that what stands at a node depends on the tokens up to it and on nothing else is
+shown by the first, whose kernels are those that were proved at load. A later tree could only be laid out
+otherwise, and its last prompt follows branches behind all others, with a mask, positions and places of its
+own, while a window over places ends first between the tokens that are furthest apart. As soon as one is not
+as it should be, all prompts of that length are run as ever.
 """
 
 from __future__ import annotations

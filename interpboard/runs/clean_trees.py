@@ -74,21 +74,32 @@ def planned_trees(
 ) -> PlannedTrees | None:
     """The trees on which the rows of ``ids`` are run; None where they are not, or it would save little.
 
-    Until trees are ``proved`` all rows of the first are also run as ever, and of each other its last; from
-    then on of the first its first and its last."""
+    Until trees are ``proved`` all rows of the first are also run as ever, and of each other those that are
+    laid out ``_least_alike``; from then on of the first its first and these."""
     # On a GPU one large pass is over sooner than many small ones.
     if {device.type for device in lm.devices} != {"cpu"} or not runs_on_trees(lm):
         return None
     if not TREE_SITES.issuperset(sites) or not keeps_all_attention(lm, ids.shape[1]):
         return None
     trees = list(trees_of([tuple(row) for row in ids.tolist()], NODES))
-    (first, _), *others = trees
+    (first, of_first), *others = trees
     nodes = sum(len(tree) for _, tree in trees)
+    few = list(dict.fromkeys((first[0], *_least_alike(first, of_first))))
+    of_others = [row for rows, tree in others for row in _least_alike(rows, tree)]
     # Two of them at least, to see what of a call is the same for all.
-    if len(first) < 2 or nodes + (2 + len(others)) * ids.shape[1] > _WORTH * ids.numel():
+    sampled = len(few) + len(of_others)
+    if len(first) < 2 or nodes + sampled * ids.shape[1] > _WORTH * ids.numel():
         return None
-    of_first = [first[0], first[-1]] if proved else first
-    return PlannedTrees(ids, trees, [*of_first, *(rows[-1] for rows, _ in others)])
+    return PlannedTrees(ids, trees, [*(few if proved else first), *of_others])
+
+
+def _least_alike(rows: Sequence[int], tree: PrefixTree) -> list[int]:
+    """Those of ``rows`` that ``tree`` lays out least as they are by themselves: the last, behind all others,
+    and that with the most nodes between its first token and its last. A layer that goes by places, and not by
+    its mask, sees too little there if it does so anywhere; the last may be a branch from the root, and whole.
+    """
+    widest = int((tree.nodes[:, -1] - tree.nodes[:, 0]).argmax())
+    return list(dict.fromkeys((rows[widest], rows[-1])))
 
 
 @torch.no_grad()

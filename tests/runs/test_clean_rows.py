@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
 from interpboard.errors import NotFinite
 from interpboard.models.language_model import LanguageModel
@@ -20,6 +21,7 @@ from interpboard.runs.record import record
 from interpboard.runs.shared import sharing
 from interpboard.runs.together import Lengths, Together
 from tests.lm import tiny_lm
+from tests.tiny import _COMMON, VOCAB, tiny_tokenizer
 
 SITES = ("z", "attn_out", "mlp_out")
 THINGS = ("keys", "city", "table", "cabinet")
@@ -157,6 +159,41 @@ def planted(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             clean_trees, "_keeping",
             lambda values: lambda value: keeping(values)(value * 1.01))  # fmt: skip
+
+
+def test_a_window_over_places_is_seen_where_the_last_prompt_has_nothing_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """GPT-Neo's local layers look back by places, not by their mask: what follows other branches loses its
+    first tokens, and a prompt that shares nothing has all of its own."""
+    monkeypatch.setattr(clean_trees, "NODES", 128)
+    length, window = 35, 40
+    config = GPTNeoConfig(
+        **(_COMMON | {"max_position_embeddings": 128}), num_layers=3, num_heads=4,
+        window_size=window, attention_types=[[["global", "local", "global"], 1]],
+    )  # fmt: skip
+    torch.manual_seed(0)
+    lm = LanguageModel.of(GPTNeoForCausalLM(config).eval(), tiny_tokenizer(), "windowed")
+    drawn = torch.randint(20, VOCAB, (11, length)).tolist()
+
+    def tree(trunk: int, alone: int) -> list[PromptInfo]:
+        """Prompts that begin with ``trunk`` tokens, and ``alone`` that share none with them."""
+        branches = [[1, *drawn[0][1:trunk], *row[trunk:]] for row in drawn[:8]]
+        branches += [[2, *row[1:]] for row in drawn[10 : 10 + alone]]
+        return [PromptInfo("", (), tuple(ids)) for ids in branches]
+
+    lengths = Lengths.none()
+    narrow = Together(lm, tree(length - 1, 0)[:5], lengths)
+    assert narrow.whole() is not None
+    assert [len(tree.nodes) for tree in narrow.trees()] == [length + 4]  # all within the window
+    prompts = tree(length - 7, 1)
+    shared = Together(lm, prompts, lengths)
+    with sharing(shared):
+        runs = [record(lm, prompt) for prompt in prompts]
+    assert not shared.trees()
+    for prompt, run in zip(prompts, runs, strict=True):
+        alone = record(lm, prompt).resid_final
+        torch.testing.assert_close(run.resid_final, alone, rtol=0, atol=1e-5)
 
 
 def test_a_site_that_is_asked_for_later_is_held_against_all_of_a_tree(
