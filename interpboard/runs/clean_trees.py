@@ -79,7 +79,8 @@ def planned_trees(
     # On a GPU one large pass is over sooner than many small ones.
     if {device.type for device in lm.devices} != {"cpu"} or not runs_on_trees(lm):
         return None
-    if not TREE_SITES.issuperset(sites) or not keeps_all_attention(lm, ids.shape[1]):
+    in_all_layers = TREE_SITES & lm.verified.sites
+    if not in_all_layers.issuperset(sites) or not keeps_all_attention(lm, ids.shape[1]):
         return None
     trees = list(trees_of([tuple(row) for row in ids.tolist()], NODES))
     (first, of_first), *others = trees
