@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from interpboard.datasets.arrow_files import arrow_rows, parquet_rows
 from interpboard.datasets.columns import Columns
@@ -17,7 +17,15 @@ from interpboard.datasets.dataset_lines import read_line
 from interpboard.datasets.records import check_columns, row_of_columns
 from interpboard.datasets.rows import DatasetRow, UnusableRow, refuse_names_twice, row_of_line
 from interpboard.datasets.templates import read_template
-from interpboard.datasets.text_files import LONGEST_LINE, byte_lines, reading_file, texts, whole
+from interpboard.datasets.text_files import (
+    LONGEST_LINE,
+    TOO_LONG,
+    byte_lines,
+    is_cut,
+    reading_file,
+    texts,
+    whole,
+)
 from interpboard.errors import BadParameter
 from interpboard.files.json_names import Repeated, json_marked
 
@@ -100,17 +108,16 @@ def _tab_separated(path: Path, columns: Columns, first: int) -> Iterator[Dataset
 def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iterator[DatasetRow]:
     csv.field_size_limit(LONGEST_LINE)
     with reading_file(path) as file:
-        # Bytes that are no UTF-8 stay marked, and make their row unusable instead of the file.
-        lines = (line.decode("utf-8", "surrogateescape") for line in byte_lines(path, file))
+        cut = list[int]()
         # Strict: a quote that is never closed would make all lines behind it one row, without a word.
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        reader = csv.reader(_decoded(path, file, cut), delimiter=delimiter, strict=True)
         try:
             names = next(reader, [])
         except csv.Error as error:
             raise BadParameter(
                 f"{path} is no CSV: {_reason(error)}.", "Check its first line."
             ) from None
-        head = [name.removeprefix("\ufeff").strip() for name in names]
+        head = [name.strip() for name in names]
         check_columns(path, columns, head)
         number = first
         while True:
@@ -128,13 +135,24 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
             if not values:
                 continue
             place = f"{path.name}:{reader.line_num}"
-            if len(values) != len(head):
+            if cut and cut[-1] >= begin:
+                yield DatasetRow(number, place, problem=TOO_LONG)
+            elif len(values) != len(head):
                 problem = f"has {len(values)} columns, the head has {len(head)}"
                 yield DatasetRow(number, place, problem=problem)
             else:
                 record = dict(zip(head, values, strict=True))
                 yield row_of_columns(record, columns, number, place)
             number += 1
+
+
+def _decoded(path: Path, file: IO[bytes], cut: list[int]) -> Iterator[str]:
+    """The lines of ``file``; ``cut`` has the numbers of those of which only the beginning is read. Bytes that
+    are no UTF-8 stay marked, and make their row unusable instead of the file."""
+    for at, line in enumerate(byte_lines(path, file), 1):
+        if is_cut(line):
+            cut.append(at)
+        yield line.decode("utf-8", "surrogateescape")
 
 
 def _reason(error: csv.Error) -> str:

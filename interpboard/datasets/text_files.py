@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +18,15 @@ from interpboard.datasets.rows import HAS_NUL, UnusableRow
 from interpboard.errors import BadParameter
 
 LONGEST_LINE = 20_000_000  # bytes
+TOO_LONG = f"is longer than {LONGEST_LINE // 10**6} MB"
 
 
 def texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
     """Each line's number, from 1, and its text without its end; or why it has none."""
     with reading_file(path) as file:
         for at, raw in enumerate(byte_lines(path, file), 1):
-            if len(raw) >= LONGEST_LINE:
-                yield at, UnusableRow(f"is longer than {LONGEST_LINE // 10**6} MB")
+            if is_cut(raw):
+                yield at, UnusableRow(TOO_LONG)
                 continue
             if b"\0" in raw:
                 yield at, UnusableRow(HAS_NUL)
@@ -34,21 +36,29 @@ def texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
             except UnicodeDecodeError:
                 yield at, UnusableRow("is no UTF-8 text")
                 continue
-            text = text.removeprefix("\ufeff") if at == 1 else text
             yield at, text.removesuffix("\n").removesuffix("\r")
 
 
 def byte_lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
-    """Lines of ``file``, which is ``path``, none longer than the limit: the rest of a longer one is passed
-    over. Raises ``BadParameter`` where the first is no UTF-8 text, or is ended otherwise."""
+    """Lines of ``file``, which is ``path``, without the mark of UTF-8, none longer than the limit: the rest of
+    a longer one is passed over. Raises ``BadParameter`` where the first is no UTF-8 text, or is ended
+    otherwise."""
     line = file.readline(LONGEST_LINE)
+    if line.startswith(BOM_UTF8):
+        rest = file.readline(len(BOM_UTF8)) if is_cut(line) else b""
+        line = line.removeprefix(BOM_UTF8) + rest
     refuse_wide_text(path, line)
     refuse_line_ends(path, line.decode("latin-1"))
     while line:
         yield line
-        while len(line) >= LONGEST_LINE and not line.endswith(b"\n"):
+        while is_cut(line):
             line = file.readline(LONGEST_LINE)
         line = file.readline(LONGEST_LINE)
+
+
+def is_cut(line: bytes) -> bool:
+    """Is there more of ``line`` of ``byte_lines``, which is passed over?"""
+    return len(line) >= LONGEST_LINE and not line.endswith(b"\n")
 
 
 def whole(path: Path) -> bytes:

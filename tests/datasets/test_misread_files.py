@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from interpboard.datasets import formats, text_files
 from interpboard.datasets.dataset_lines import dataset_lines
 from interpboard.datasets.rows import HAS_NUL, UnusableRow, choices_of, row_of_record
+from interpboard.datasets.text_files import TOO_LONG
 from interpboard.errors import BadParameter
 from tests.datasets.test_dataset_rows import rows
 
@@ -32,6 +34,34 @@ def test_text_of_another_encoding_and_other_marks_between_columns_are_said(tmp_p
     path.write_text("text;target\nx; y\n", encoding="utf-8")
     with pytest.raises(BadParameter, match=r"has ; between its columns. Save it with commas"):
         rows(path)
+
+
+@pytest.mark.parametrize("form", ["csv", "txt", "jsonl"])
+def test_of_a_line_that_is_too_long_no_beginning_is_taken_for_all(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (text_files, formats):
+        monkeypatch.setattr(module, "LONGEST_LINE", 40)
+    (first, last), head = {
+        "csv": (("a,{}", "b,c"), "text,note\n"),
+        "txt": (("{}", "b"), ""),
+        "jsonl": (('{{"text": "{}"}}', '{"text": "b"}'), ""),
+    }[form]
+    path = tmp_path / f"a.{form}"
+    for mark in ("", "\ufeff"):
+        for length in (20, 80, 400):
+            path.write_text(f"{mark}{head}{first.format('x' * length)}\n{last}\n", encoding="utf-8")
+            long, short = rows(path)
+            assert (long.problem == TOO_LONG) == (length > 20)
+            assert bool(long.problem) == (length > 20)
+            assert (short.text, short.problem) == ("b", "")
+
+
+def test_the_mark_of_utf8_is_no_part_of_a_name_in_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('\ufeff"text","a, b"\n"x","y"\n', encoding="utf-8")
+    (row,) = rows(path)
+    assert (row.text, row.other) == ("x", {"a, b": "y"})
 
 
 @pytest.mark.parametrize("form", ["csv", "txt", "jsonl"])
