@@ -30,6 +30,7 @@ from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import arrow
 from interpboard.sweeps.shard_worker import OpenedModel, ShardWorker
 from interpboard.sweeps.shards import Shards
+from interpboard.sweeps.stop_signal import handler_kept
 from interpboard.sweeps.told import STAYS, Told
 
 _LOCAL = "local"
@@ -180,7 +181,7 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
             own |= {"num_cpus": cores, "include_dashboard": False}
             own |= {"num_gpus": gpus_needed(workers, gpus)} if gpus else {}
         try:
-            with stderr_without(_LEVEL_SAID):
+            with handler_kept(), stderr_without(_LEVEL_SAID):
                 ray.init(
                     address=address or _LOCAL,
                     logging_level=logging.ERROR,

@@ -96,7 +96,7 @@ def told_standing(
         with heeded_signal() as heeded:
             write(heard, "running", heeded)
             yield tell
-    except (KeyboardInterrupt, Cancelled, SystemExit):  # the last by Ray's own handler of SIGTERM
+    except (KeyboardInterrupt, Cancelled, SystemExit):  # the last by a program's own handler
         write(heard, "stopped")
         raise
     except BaseException as error:

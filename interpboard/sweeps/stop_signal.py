@@ -36,5 +36,16 @@ def heeded_signal() -> Iterator[int]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@contextmanager
+def handler_kept() -> Iterator[None]:
+    """What this process does at SIGTERM is the same behind the block: Ray takes the signal as it starts."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt

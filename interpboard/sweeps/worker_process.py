@@ -3,13 +3,15 @@
 It imports what it needs as soon as it starts, reads from standard input which model it will be and opens it,
 and then what is asked of it (pickled words of ``open_model`` and a ``ShardOrder``, from the process that
 started it). It takes shards until there are none, and says on standard output how each went. Where standard
-input ends, who asked is gone: it writes what it has computed, and ends.
+input ends, who asked is gone: it writes what it has computed, and ends. SIGTERM, which the end of a cluster's
+job sends to every process of it, is for who asked.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -30,6 +32,7 @@ class ShardOrder(NamedTuple):
 
 def main() -> None:
     """Work until nothing is left, or nobody asks any more."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     said = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no word of ours
     look_seldom()

@@ -103,6 +103,11 @@ def test_workers_that_are_left_alone_write_what_they_have_and_the_rest_is_gone_o
             beside.hear(pace, shards, 0.1)
         with pytest.raises(BadParameter, match="Another sweep writes"), folder.alone(wait=0.0):
             pass
+        for child in children_that_work():  # as the end of a cluster's job does
+            os.kill(child, signal.SIGTERM)
+    while beside.working:
+        beside.hear(pace, shards, 0.1)
+    assert pace.lost == []
     with folder.alone():  # they have ended
         ids = [result.id for result in folder.results()]
     assert len(ids) == len(set(ids)) > 0

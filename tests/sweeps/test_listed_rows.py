@@ -18,6 +18,7 @@ from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.listed_rows import list_rows
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.standing import read_standing, stop_sweep, told_standing
+from interpboard.sweeps.stop_signal import handler_kept
 from tests.sweeps.quick_rows import MODEL
 from tests.sweeps.swept_folder import NUMBER, swept
 
@@ -136,7 +137,7 @@ def test_a_standing_that_cannot_be_read_is_none(tmp_path: Path) -> None:
 
 
 _SWEEPS = """
-import signal, sys, time
+import signal, sys
 from pathlib import Path
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.standing import told_standing
@@ -145,7 +146,8 @@ ignored = sys.argv[2] == "ignored"  # as a shell starts what is to go on in the 
 signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
 with folder.alone(), told_standing(folder, lambda pace: None) as tell:
     print("begun", flush=True)
-    time.sleep(60)
+    sys.stdin.readline()
+    print("done", flush=True)
 """
 
 
@@ -164,7 +166,7 @@ def test_a_sweep_of_another_process_is_stopped_by_its_folder(
     out = swept(tmp_path, MODEL)
     with subprocess.Popen(
         [sys.executable, "-c", _SWEEPS, str(out), interrupts],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
@@ -180,16 +182,18 @@ def test_a_sweep_begun_with_interrupts_ignored_goes_on_when_the_terminal_sends_o
 ) -> None:
     out = swept(tmp_path, MODEL)
     with subprocess.Popen(
-        [sys.executable, "-c", _SWEEPS, str(out), "ignored"], stdout=subprocess.PIPE, text=True
-    ) as process:
+        [sys.executable, "-c", _SWEEPS, str(out), "ignored"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
-        process.send_signal(signal.SIGINT)
         standing = read_standing(out)
         assert standing is not None
         assert standing.signal == signal.SIGTERM
         assert standing.runs
-        process.kill()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate("\n", 30)[0] == "done\n"
+    assert process.returncode == 0
 
 
 def test_a_sweep_that_no_signal_reaches_is_not_stopped_by_one(tmp_path: Path) -> None:
@@ -213,4 +217,11 @@ def test_what_a_program_does_at_the_signal_is_its_own_again_behind_a_sweep(tmp_p
     before = signal.getsignal(signal.SIGTERM)
     with told_standing(folder, lambda _pace: None), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_a_library_does_at_the_signal_as_it_starts_does_not_stay() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with handler_kept():
+        signal.signal(signal.SIGTERM, lambda *_: None)
     assert signal.getsignal(signal.SIGTERM) is before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -60,7 +61,13 @@ def test_a_node_that_dies_in_the_middle_costs_nothing(
 ) -> None:
     cluster, nodes = two_nodes
     paces: list[SweepPace] = []
+    at_sigterm = set()
     out = tmp_path / "out"
+
+    def hear(pace: SweepPace) -> None:
+        paces.append(pace)
+        at_sigterm.add(signal.getsignal(signal.SIGTERM))
+
     killed = threading.Event()
 
     def kill_one() -> None:
@@ -71,12 +78,15 @@ def test_a_node_that_dies_in_the_middle_costs_nothing(
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
+    of_the_cluster = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sweep(
         open_model(model, dtype="float64"), data, ["head_ablation"], out,
         workers=2, ray=cluster.address,
-        opening={"name_or_path": str(model), "dtype": "float64"}, on_pace=paces.append,
+        opening={"name_or_path": str(model), "dtype": "float64"}, on_pace=hear,
     )  # fmt: skip
     assert killed.is_set()
+    assert len(at_sigterm) == 1  # Ray has not taken the signal
+    assert signal.signal(signal.SIGTERM, of_the_cluster) == signal.SIG_DFL not in at_sigterm
     assert paces[-1].rows == ROWS
     same(here, SweepFolder.open(out))
     means = [
