@@ -40,8 +40,8 @@ def texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
 
 
 def byte_lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
-    """Lines of ``file``, which is ``path``, without the mark of UTF-8, none longer than the limit: the rest of
-    a longer one is passed over. Raises ``BadParameter`` where the first is no UTF-8 text, or is ended
+    """Lines of ``file``, which is ``path``, without its mark of UTF-8, none longer than the limit: the rest
+    of a longer one is passed over. Raises ``BadParameter`` where the first is no UTF-8 text, or is ended
     otherwise."""
     line = file.readline(LONGEST_LINE)
     if line.startswith(BOM_UTF8):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.sweeps.swept_folder import swept
 from tests.tui.conftest import Board, Boards
-from tests.tui.test_dataset import opened
+from tests.tui.test_dataset import MODEL, opened
 from tui.dialogs.dataset import DatasetScreen
 from tui.testing.wait_until_idle import wait_until_idle
 
@@ -27,8 +28,12 @@ def asked(b: Board) -> list[str]:
     return [str(r.text) for r in b.engine.requests if str(r.text).startswith("The capital number")]
 
 
+def line_with(b: Board, text: str) -> str:
+    return next(line for line in b.lines() if text in line)
+
+
 def line_of(b: Board, number: int) -> str:
-    return next(line for line in b.lines() if f"number {number} is" in line)
+    return line_with(b, f"number {number} is")
 
 
 async def test_rows_in_sight_and_a_page_more_get_answer_share_metric_and_whether_it_is_right(
@@ -112,3 +117,55 @@ async def test_d_asks_for_rows_and_opens_them(board: Boards, tmp_path: Path) -> 
         assert isinstance(b.app.screen, DatasetScreen)
         assert "2 rows" in b.lines()[0]
         assert "Another text" in b.screen
+
+
+async def test_a_file_that_is_read_otherwise_or_has_changed_shows_no_row_of_before(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("a,b,n\nOne is,Two is,1\nOne and,Two and,2\n")
+    async with opened(f"{file} text=a") as b:
+        await b.press("f")
+        await b.write("n=2")
+        await b.press("enter")
+        assert "One and" in b.lines()[2]
+        assert "One is" not in b.screen
+        await b.press("o")
+        await b.press("ctrl+e", *["backspace"] * len("a"))  # as it was asked for
+        await b.write("b")
+        await b.press("enter")
+        assert [line.split()[:3] for line in b.lines()[2:4]] == [
+            ["1", "Two", "is"],
+            ["2", "Two", "and"],
+        ]
+        before = len(b.engine.requests)
+        file.write_text("a,b,n\nOne is,Two is,1\nOne and,Three and,2\n")
+        await b.press("o", "enter")
+        assert b.lines()[3].split()[:3] == ["2", "Three", "and"]
+        assert [str(r.text) for r in b.engine.requests[before:]] == ["Three and"]
+
+
+async def test_a_filter_by_a_column_that_is_gone_is_left_out_and_said(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("text,n\nOne is,1\nTwo is,2\n")
+    async with opened(file) as b:
+        await b.press("f")
+        await b.write("n=2")
+        await b.press("enter")
+        file.write_text("text\nOne is\nThree is\n")
+        await b.press("o", "enter")
+        assert "All rows are listed, without the filter: No row has a column 'n'" in b.messages[-1]
+        assert "One is" in b.screen
+        assert "Three is" in b.screen
+
+
+async def test_answers_of_a_file_are_not_shown_in_the_sweep_of_it(tmp_path: Path) -> None:
+    folder = swept(tmp_path, MODEL)
+    async with opened(tmp_path / "rows.jsonl") as b:
+        assert "%" in line_with(b, "France 0")
+        await b.press("o", "ctrl+u")
+        await b.write(str(folder))
+        await b.press("enter")
+        assert "Sweep" in b.lines()[0]
+        assert line_with(b, "France 2").split()[-6:-4] == ["·Paris", "·Rome"]
+        assert "%" not in line_with(b, "France 0")

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from interpboard.datasets.columns import Columns, path_and_columns
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.files.places import expanded
 from tui.commands.command import keyed
@@ -60,6 +61,7 @@ class Datasets:
         self._input_line, self._tell = input_line, tell
         self.list: RowList | None = None
         self.reading: Path | None = None
+        self._named, self._columns = "", Columns()  # as what is open was asked for
         self.where = ""
         self.sorted_by: tuple[str, bool] = (
             "",
@@ -94,13 +96,10 @@ class Datasets:
                 self._open_screen()
 
         more = 'Columns behind it: rows.csv text=prompt,target=" {answer}"'
-        now = str(self.list.path) if self.list is not None else ""
-        self._input_line("Dataset or sweep", (_OPENS, more), now, answered)
+        self._input_line("Dataset or sweep", (_OPENS, more), self._named, answered)
 
     def read(self, text: str) -> None:
         """Read what ``text`` names, a path with its columns perhaps, in the background."""
-        from interpboard.datasets.columns import path_and_columns
-
         path, columns = path_and_columns(text)
         self.reading = place = expanded(path)
 
@@ -116,10 +115,12 @@ class Datasets:
                     self._changed({_CHANGED})
                 return
             if self.reading == place:
-                same = self.list is not None and self.list.path == found.path
+                before = self.list.path if self.list is not None else None
+                same = (before, self._columns) == (found.path, columns)
                 self.list, self.reading = found, None
+                self._named, self._columns = text, columns
+                self.answers.keep_of(found.rows if same and found.manifest is None else ())
                 if not same:
-                    self.answers.begin_anew()
                     self.where, self.sorted_by = "", ("", False)
                 if found.note:
                     self._tell(found.note, "warning")
@@ -129,7 +130,12 @@ class Datasets:
                         " To look at the others split the file.",
                         "warning",
                     )
-                await self._arrange()
+                try:
+                    await self._arrange()
+                except BadParameter as error:  # a column of the filter is not there any more
+                    self.where = ""
+                    self._tell(f"All rows are listed, without the filter: {error}", "warning")
+                    await self._arrange()
                 self._opened()
 
         self._background.begin(work())
@@ -137,7 +143,7 @@ class Datasets:
     def again(self) -> None:
         """Read what is open anew: there are more results."""
         if self.list is not None and self.reading is None:
-            self.read(str(self.list.path))
+            self.read(self._named)
 
     # -- which rows, in which order ---------------------------------------------------------------
 

@@ -56,10 +56,14 @@ class RowAnswers:
         if self._wanted:
             self.go_on()
 
-    def begin_anew(self) -> None:
-        """Another dataset is open."""
+    def keep_of(self, rows: Sequence[ListedRow]) -> None:
+        """These rows are open from now on: what is known of one that was another is forgotten."""
+        sources = {row.number: row.source for row in rows}
+        self.known = {
+            number: own for number, own in self.known.items() if sources.get(number) == own.source
+        }
         self._leave()
-        self.known, self._wanted = {}, ()
+        self._wanted = ()
 
     def _leave(self) -> None:
         self._board.leave(PREFIX_OF_ROWS)
