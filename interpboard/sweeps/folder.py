@@ -120,9 +120,16 @@ class SweepFolder:
         return locks.among_workers(self.path)
 
     def write(self, results: Sequence[RowResult]) -> None:
-        """A part with ``results``, whole, in the order of their rows."""
+        """A part with ``results``, whole, in the order of their rows. An interrupt waits for its end."""
         if not results:
             return
+        try:
+            self._write(results)
+        except KeyboardInterrupt:
+            self._write(results)  # the same part, by the same name
+            raise
+
+    def _write(self, results: Sequence[RowResult]) -> None:
         results = sorted(results, key=lambda result: result.row)
         request = self.manifest.request
         name = _part_name(results)

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter, BadResultFile
+from interpboard.sweeps import folder as sweep_folder
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.in_process import sweep_in_process
 from interpboard.sweeps.row_results import RowResult
@@ -92,6 +94,29 @@ def test_a_full_disk_is_said_in_a_line_and_what_was_there_stays(
     pace = sweep_in_process(work, open_dataset([data]), folder)
     assert pace.computed == 2 * ROWS - before
     assert len(every(folder)) == 2 * ROWS
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupt_in_the_middle_of_writing_loses_no_row_that_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    data, out = put(tmp_path), tmp_path / "out"
+    folder, work = begun(data, out)
+    writes = [0]
+    real = sweep_folder._write_table
+
+    def interrupted(*given: Any) -> None:
+        writes[0] += 1
+        if writes[0] == 3 and when == "before":
+            raise KeyboardInterrupt
+        real(*given)
+        if writes[0] == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep_folder, "_write_table", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sweep_in_process(work, open_dataset([data]), folder, flush_after=0.0)
+    assert [result.row for result in every(folder)] == [0, 0, 1, 1, 2, 2]
 
 
 def test_two_sweeps_do_not_write_to_one_folder(tmp_path: Path) -> None:
