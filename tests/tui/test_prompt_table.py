@@ -219,6 +219,24 @@ async def test_another_model_begins_the_table_anew(path: Path) -> None:
         assert "The capital of France is" in again
 
 
+async def test_other_targets_and_another_metric_begin_it_anew(path: Path) -> None:
+    """Numbers of two metrics do not stand in one column, nor an answer against a target of before."""
+    async with opened(path) as b:
+        assert "no" in row(b, "The capital of Italy is")
+        path.write_text(LINES.replace("is => | Rome", "is => | Paris"), encoding="utf-8")
+        await b.press("q", "O", "ctrl+u")
+        await b.write(str(path))
+        await b.press("enter")
+        assert "no" not in row(b, "The capital of Italy is")
+        before = len(b.engine.requests)
+        await b.press("q", "M")
+        await b.app.action_perform("prompt_table")
+        await b.press()
+        asked = [r for r in b.engine.requests[before:] if r.text == "The capital of Italy is"]
+        assert {r.metric.name for r in asked} == {"prob"}
+        assert {r.analysis for r in asked} == {"predictions", "logit_lens", "head_ablation"}
+
+
 @pytest.mark.parametrize("form", ["csv", "json", "md", "html"])
 async def test_the_table_is_written_to_a_file(path: Path, form: str, tmp_path: Path) -> None:
     out = tmp_path / f"out.{form}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ class PromptTableRows:
             None  # rows on the screen, in the file's order; None: no screen
         )
         self._of: tuple[PromptFile, Model] | None = None
+        self._metric = ""
         self._done: set[tuple[str, int]] = set()
         self._running: tuple[str, int] | None = None
         self._engine: EngineLike | None = None
@@ -161,14 +163,18 @@ class PromptTableRows:
         state, file = self._session.state, self._file()
         if file is None or state.model is None or not self._session.ready:
             return
+        metric = state.question.metric
+        if metric == "logit_diff":  # a foil is one prompt's own
+            metric = "logit"
         if (
             self._of is None
-            or self._of[0].texts != file.texts
+            or replace(self._of[0], at=file.at) != file
             or self._of[1].info != state.model.info
+            or self._metric != metric
         ):
             if self.in_sight is None:
                 return  # nobody has asked for this table
-            self._begin(file, state.model)
+            self._begin(file, state.model, metric)
         waits = self.in_sight is None and bool(state.busy)
         if self.paused or waits or self._running is not None:
             return
@@ -176,11 +182,11 @@ class PromptTableRows:
         if following is not None:
             self._send(*following)
 
-    def _begin(self, file: PromptFile, model: Model) -> None:
+    def _begin(self, file: PromptFile, model: Model, metric: str) -> None:
         from interpboard.results.prompt_rows import PromptRow
 
         self._board.leave(PREFIX)
-        self._running, self._of = None, (file, model)
+        self._running, self._of, self._metric = None, (file, model), metric
         self.rows = [
             PromptRow(
                 number=at + 1,
@@ -208,12 +214,10 @@ class PromptTableRows:
         from interpboard.results import MetricRequest
 
         assert self._engine is not None
-        row, metric = self.rows[at], self._session.state.question.metric
-        if metric == "logit_diff":  # a foil is one prompt's own
-            metric = "logit"
+        row = self.rows[at]
         self._running = (stage, at)
         params = {"preview": True} if stage == "heads" else {}
-        request = MetricRequest(metric, row.target, None, -1)
+        request = MetricRequest(self._metric, row.target, None, -1)
         self._engine.run(stage, STAGES[stage], row.prompt, request, params)
 
     def _take(self, slot: str, event: Any) -> None:
