@@ -106,7 +106,7 @@ class BegunAnalysis:
         files = [file_state(value) for value in self.params.values()]
         of = (
             __version__, replace(self.lm.info, device=device), self.lm.verified.path, self.prompt.token_ids,
-            self.metric.info, self.analysis.name, sorted(self.params.items()), files,
+            self.prompt.border, self.metric.info, self.analysis.name, sorted(self.params.items()), files,
         )  # fmt: skip
         return hashlib.blake2b(repr(of).encode(), digest_size=16).hexdigest()
 

@@ -168,6 +168,7 @@ class Together:
     def _at(self, lm: LanguageModel, prompt: PromptInfo) -> int | None:
         """Its place; None where it has none, or where the model is another or not as it was."""
         same = lm.anatomy is self.lm.anatomy and lm.verified is self.lm.verified
+        same = same and prompt.border == self.prompts[0].border
         if self._refused or not same or self._is_another():
             return None
         return self._place.get(prompt.token_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tracemalloc
 import zlib
@@ -13,6 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from interpboard.analyze import BegunAnalysis, begin
 from interpboard.errors import Cancelled
@@ -169,6 +171,14 @@ def test_nothing_is_taken_over_from_another_prompt_metric_parameter_or_model() -
         other.run(again.watch)
         assert again.before == 0
         assert again.computed > 0
+
+
+def test_where_the_decoders_strip_begins_is_part_of_what_was_asked() -> None:
+    """A text may hold the tokens that end a source: the same tokens are then two prompts."""
+    job = begun("head_ablation")
+    other = dataclasses.replace(job, prompt=replace(job.prompt, border=3))
+    assert other.prompt.token_ids == job.prompt.token_ids
+    assert other.fingerprint != job.fingerprint
 
 
 def test_a_file_that_a_parameter_names_is_part_of_what_was_asked(tmp_path: Any) -> None:

@@ -127,6 +127,16 @@ def test_a_model_that_somebody_edits_meanwhile_is_another() -> None:
         torch.testing.assert_close(record(lm, prompts[0]).resid_final, clean)
 
 
+def test_a_prompt_whose_second_strip_begins_elsewhere_is_another() -> None:
+    lm = tiny_lm("gpt2", torch.float32)
+    prompts = prompts_of(lm)
+    shared = Together(lm, prompts)
+    assert shared.run(lm, prompts[0], ()) is not None
+    other = replace(prompts[0], border=3)
+    assert shared.run(lm, other, ()) is None
+    assert shared.logits(lm, other, -1) is None
+
+
 @pytest.mark.parametrize("what", ["rows that change each other", "bfloat16", "packed weights"])
 def test_what_depends_on_other_rows_or_rounds_otherwise_beside_them_runs_alone(what: str) -> None:
     lm = tiny_lm("llama", torch.bfloat16 if what == "bfloat16" else torch.float32)
