@@ -20,8 +20,8 @@ from interpboard.datasets.columns import (
     path_and_columns,
     read_columns,
 )
-from interpboard.datasets.formats import READERS, files_read_with, read_rows
-from interpboard.datasets.found_files import dataset_files
+from interpboard.datasets.formats import files_read_with, read_rows
+from interpboard.datasets.found_files import dataset_files, is_of_rows
 from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
 
@@ -132,7 +132,7 @@ def dataset_named(text: str) -> Dataset | None:
     if file is not None:
         return Dataset((file,), columns)
     written = _WITH_COLUMNS.fullmatch(text.strip())
-    if written is not None and _is_of_rows(written[1]):
+    if written is not None and is_of_rows(written[1]):
         if _file_named(written[1]) is None:
             raise BadParameter(f"There is no file {written[1]}.", "Check the name.")
         read_columns(written[2])
@@ -143,10 +143,6 @@ def opened_by_name(text: str, limit: int | None = None) -> Dataset:
     """As ``open_dataset`` has it, with its columns behind it, ``rows/*.csv text=prompt``."""
     path, columns = path_and_columns(text)
     return open_dataset([path], columns, limit)
-
-
-def _is_of_rows(name: str) -> bool:
-    return Path(name.lower().removesuffix(".gz")).suffix in READERS
 
 
 def _file_named(name: str) -> Path | None:
@@ -180,6 +176,6 @@ def texts_of(given: str | Sequence[str]) -> list[str]:
     if dataset is not None:
         return [row.text for row in prompts_of(dataset)]
     name = given.strip()
-    if len(name.split()) == 1 and _is_of_rows(name):
+    if len(name.split()) == 1 and is_of_rows(name):
         raise BadParameter(f"There is no file {name}.", "Check the name.")
     return [line for line in given.splitlines() if line]

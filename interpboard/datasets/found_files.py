@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from interpboard.datasets.formats import READERS, suffix_of
+from interpboard.datasets.formats import READERS
 from interpboard.errors import BadParameter
 
 _BEHAVIOURS = Path(__file__).parents[1] / "circuits" / "discovery" / "behaviours"
@@ -50,8 +50,14 @@ def _fitting(pattern: str) -> list[Path]:
     # What lies in a folder that fits too, of data/** say, is the folder's: it knows how it is read.
     apart = [place for place in found if not folders.intersection(place.parents)]
     files = [file for place in apart for file in (_within(place) if place in folders else [place])]
+    others = [place for place in files if not is_of_rows(place)]
+    if others and len(others) < len(files):  # notes about the rows, most likely
+        raise BadParameter(
+            f"{pattern} fits {others[0]} too, whose name is not that of a file of rows.",
+            "Name their ending, as *.jsonl does, or the folder.",
+        )
     if files:
-        return list(files)
+        return files
     if folders:
         raise BadParameter(
             f"{pattern} fits only folders, and they have no file that can be read.",
@@ -90,12 +96,13 @@ def _within(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path
             if place.resolve() not in above:
                 yield from _within(place, above)
         # A link to nothing is a file too: reading it says what is missing.
-        elif _is_of_rows(place) and (place.is_file() or place.is_symlink()):
+        elif is_of_rows(place) and (place.is_file() or place.is_symlink()):
             yield place
 
 
-def _is_of_rows(file: Path) -> bool:
-    return suffix_of(file) != ".txt" or file.suffix.lower() == ".txt"
+def is_of_rows(file: str | Path) -> bool:
+    """Does its name say that it is one of rows? Any other is one of lines, where it is named itself."""
+    return Path(Path(file).name.lower().removesuffix(".gz")).suffix in READERS
 
 
 def _is_saved(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Sequence
@@ -88,6 +89,22 @@ def test_a_pattern_that_fits_only_folders_is_their_files(tree: Path) -> None:
     with pytest.raises(BadParameter, match=r"x\* fits only folders, and they have no file"):
         texts(tree / "x*")
     assert len(texts(tree / "*")) == 3
+
+
+def test_notes_beside_rows_are_not_read_as_rows(tree: Path) -> None:
+    (tree / "README.md").write_text("# Prompts\nof this kind\n", encoding="utf-8")
+    assert texts(tree) == texts(tree / "**") == ["a", "b/c", "b/d/e"]
+    for pattern in ("*", "[aR]*"):
+        with pytest.raises(BadParameter, match=r"fits .*README.md too, .* Name their ending"):
+            texts(tree / pattern)
+    assert texts(tree / "*.md") == texts(tree / "README.md") == ["of this kind"]
+
+
+@pytest.mark.parametrize("name", ["f.txt.gz", "f.TXT", "f.jsonl.gz", "f.NDJSON"])
+def test_a_folder_has_packed_files_of_every_form(tree: Path, name: str) -> None:
+    line = b"f" if "txt" in name.lower() else b'{"text": "f"}'
+    (tree / name).write_bytes(gzip.compress(line) if name.endswith("gz") else line)
+    assert texts(tree) == ["a", "b/c", "b/d/e", "f"]
 
 
 def test_a_saved_dataset_among_files_is_read_as_it_says(tree: Path) -> None:
