@@ -15,7 +15,7 @@ async def test_columns_of_the_file_are_there_whatever_they_are_called(tmp_path: 
     """Slots of templates are called place, say, and a file's answer is not the model's."""
     rows = tmp_path / "named.jsonl"
     records = [
-        {"text": "In a", "place": "store", "answer": "mine"},
+        {"text": "In a", "place": "store", "answer": "mine", "probability": 2.5},
         {"text": "In b", "place": "park"},
     ]
     rows.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
@@ -25,6 +25,7 @@ async def test_columns_of_the_file_are_there_whatever_they_are_called(tmp_path: 
         assert "file answer" in head
         assert "store" in first
         assert "mine" in first
+        assert "2.500" in first  # as it stands: no share
         assert "park" in second
         answer = head.index("answer")
         assert head[answer:].startswith("answer ")

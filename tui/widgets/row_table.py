@@ -256,7 +256,8 @@ def row_cell(row: ListedRow, column: RowColumn) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return words.percent(value) if name == "probability" else words.unsigned(value)
+        share = name == "probability" and not column.files
+        return words.percent(value) if share else words.unsigned(value)
     return visible(str(value))
 
 
