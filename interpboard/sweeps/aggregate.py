@@ -67,6 +67,10 @@ def aggregate(
     results: list[Result] = []
     refused: list[str] = []
     counts = folder.finished().counts
+    asked = len(manifest.request.analyses) * (manifest.rows or 0)
+    if 0 < asked < counts.done:  # rows would count twice
+        said = f"{folder.path} has {counts.done:,} results of {asked:,}: rows were read otherwise before."
+        raise BadParameter(said, "Sweep them anew, into another folder.")
     for name in manifest.request.analyses:
         try:
             results += (
@@ -82,7 +86,6 @@ def aggregate(
             # Where every row failed, why is in their reasons, and not that there is nothing.
             refused[0] if refused and counts.failed < counts.done else _most_common(counts.reasons),
         )
-    asked = len(manifest.request.analyses) * (manifest.rows or 0)
     if counts.done < asked:
         refused.append(f"not finished: {counts.done:,} of {asked:,} results are computed")
     if counts.failed:

@@ -17,6 +17,8 @@ import pytest
 from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter, BadResultFile
 from interpboard.sweeps import folder as sweep_folder
+from interpboard.sweeps import in_process as folder_rows
+from interpboard.sweeps.aggregate import aggregate
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.in_process import sweep_in_process
 from interpboard.sweeps.row_results import RowResult
@@ -134,3 +136,17 @@ def test_a_part_that_is_damaged_is_named(tmp_path: Path) -> None:
     part.write_bytes(part.read_bytes()[:100])
     with pytest.raises(BadResultFile, match=part.name):
         folder.finished()
+
+
+def test_rows_that_were_read_otherwise_before_do_not_count_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = put(tmp_path), tmp_path / "out"
+    folder, work = begun(data, out)
+    sweep_in_process(work, open_dataset([data]), folder)
+    monkeypatch.setattr(
+        folder_rows, "row_id", lambda row, request: f"{row.number:028d}{request[:4]}"
+    )
+    sweep_in_process(work, open_dataset([data]), folder)
+    with pytest.raises(BadParameter, match="has 1,600 results of 800: rows were read otherwise"):
+        aggregate(folder)
