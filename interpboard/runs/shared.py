@@ -70,14 +70,21 @@ def gradient_together(
     return None if shared is None else shared.gradient(lm, prompt, metric, embeddings)
 
 
+_OFF = "_disable_adapters"
+_OF_ADAPTERS = (_OFF, "_active_adapter", "merged_adapters", "scaling")
+"""What PEFT keeps in a module of whether its adapters are on, which, merged or not, and times how much."""
+
+
 def as_it_is(model: torch.nn.Module) -> int:
-    """A number that is another when hooks, forwards of modules' own, their mode, or weights are others."""
+    """A number that is another when hooks, forwards of modules' own, their mode, adapters at work, or weights
+    are others."""
     modules = tuple(
         (
             module.training,
             tuple(module._forward_hooks),
             tuple(module._forward_pre_hooks),
             id(module.__dict__.get("forward")),
+            _adapters_of(module) if _OFF in module.__dict__ else "",
         )
         for module in model.modules()
     )
@@ -86,3 +93,8 @@ def as_it_is(model: torch.nn.Module) -> int:
         for weight in (*model.parameters(), *model.buffers())
     )
     return hash((modules, weights))
+
+
+def _adapters_of(module: torch.nn.Module) -> str:
+    """How its adapters are, of which no hook and no weight tells."""
+    return repr([module.__dict__.get(name) for name in _OF_ADAPTERS])
