@@ -16,7 +16,7 @@ from interpboard.errors import BadParameter
 
 NO_COLUMN = "has no column"
 _PROMPTS = {"text", "clean", "messages"}
-_SLOT = re.compile(r"\{([^{}]*)\}")
+_PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")  # a brace, or a slot
 _ASSIGNED = re.compile(rf"(?:^|,)\s*({'|'.join((*NAMED_COLUMNS, 'clean'))})=")
 
 
@@ -38,7 +38,7 @@ class Columns:
             used |= _PROMPTS
         found = {name: value for name, value in record.items() if name not in used}
         for ours, source in self.taken:
-            if _SLOT.search(source):
+            if _PIECE.search(source):
                 found[ours] = filled(source, record)
             elif source in record:
                 found[ours] = record[source]
@@ -52,7 +52,7 @@ class Columns:
         asked = [
             name
             for _, source in self.taken
-            for name in (_SLOT.findall(source) if _SLOT.search(source) else [source])
+            for name in (slots_of(source) if _PIECE.search(source) else [source])
         ]
         return [name for name in dict.fromkeys(asked) if name not in there]
 
@@ -112,19 +112,20 @@ def filled(template: str, record: Mapping[str, Any]) -> str:
     Doubled braces are braces.
     """
 
-    def value(found: re.Match[str]) -> str:
+    def piece(found: re.Match[str]) -> str:
         name = found[1]
+        if name is None:
+            return found[0][0]
         if is_nothing(record.get(name)):
             raise UnusableRow(f"has nothing for {{{name}}}")
         if not isinstance(record[name], SCALARS):
             raise UnusableRow(f"has for {{{name}}} neither a text nor a number")
         return str(record[name])
 
-    held = template.replace("{{", "\0").replace("}}", "\1")
-    return _SLOT.sub(value, held).replace("\0", "{").replace("\1", "}")
+    return _PIECE.sub(piece, template)
 
 
 def slots_of(template: str) -> tuple[str, ...]:
     """The names of a template's slots, each once."""
-    held = template.replace("{{", "").replace("}}", "")
-    return tuple(dict.fromkeys(_SLOT.findall(held)))
+    found = (piece[1] for piece in _PIECE.finditer(template))
+    return tuple(dict.fromkeys(name for name in found if name is not None))

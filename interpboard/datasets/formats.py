@@ -29,6 +29,10 @@ from interpboard.datasets.text_files import (
 from interpboard.errors import BadParameter
 from interpboard.files.json_names import Repeated, json_marked
 
+_QUOTE_BEHIND_SPACE = (
+    "has a quote behind a space, where it is part of the text: quotes begin at the separator"
+)
+
 Reader = Callable[[Path, Columns, int], Iterator[DatasetRow]]
 
 
@@ -108,20 +112,23 @@ def _tab_separated(path: Path, columns: Columns, first: int) -> Iterator[Dataset
 def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iterator[DatasetRow]:
     csv.field_size_limit(LONGEST_LINE)
     with reading_file(path) as file:
-        cut = list[int]()
+        cut, lines = list[int](), list[str]()
         # Strict: a quote that is never closed would make all lines behind it one row, without a word.
-        reader = csv.reader(_decoded(path, file, cut), delimiter=delimiter, strict=True)
+        reader = csv.reader(_decoded(path, file, cut, lines), delimiter=delimiter, strict=True)
         try:
             names = next(reader, [])
         except csv.Error as error:
             raise BadParameter(
                 f"{path} is no CSV: {_reason(error)}.", "Check its first line."
             ) from None
+        if _has_quote_behind_space(names, lines, delimiter):
+            raise BadParameter(f"{path} {_QUOTE_BEHIND_SPACE}.", "Take the space away.")
         head = [name.strip() for name in names]
         check_columns(path, columns, head)
         number = first
         while True:
             begin = reader.line_num + 1
+            lines.clear()
             try:
                 values = next(reader, None)
             except csv.Error as error:
@@ -140,19 +147,32 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
             elif len(values) != len(head):
                 problem = f"has {len(values)} columns, the head has {len(head)}"
                 yield DatasetRow(number, place, problem=problem)
+            elif _has_quote_behind_space(values, lines, delimiter):
+                yield DatasetRow(number, place, problem=_QUOTE_BEHIND_SPACE)
             else:
                 record = dict(zip(head, values, strict=True))
                 yield row_of_columns(record, columns, number, place)
             number += 1
 
 
-def _decoded(path: Path, file: IO[bytes], cut: list[int]) -> Iterator[str]:
-    """The lines of ``file``; ``cut`` has the numbers of those of which only the beginning is read. Bytes that
-    are no UTF-8 stay marked, and make their row unusable instead of the file."""
+def _has_quote_behind_space(values: list[str], lines: list[str], delimiter: str) -> bool:
+    """Whether one of ``values``, read from ``lines``, is a text in quotes behind a space (``a, "b"``): its
+    quotes would be part of it, without a word."""
+    if not any(value[:1] == " " and value.lstrip(" ")[:1] == '"' for value in values):
+        return False
+    other = next(csv.reader(lines, delimiter=delimiter, skipinitialspace=True), [])
+    return [value.lstrip(" ") for value in values] != [value.lstrip(" ") for value in other]
+
+
+def _decoded(path: Path, file: IO[bytes], cut: list[int], lines: list[str]) -> Iterator[str]:
+    """The lines of ``file``, which are added to ``lines`` too; ``cut`` has the numbers of those of which only
+    the beginning is read. Bytes that are no UTF-8 stay marked, and make their row unusable instead of the
+    file."""
     for at, line in enumerate(byte_lines(path, file), 1):
         if is_cut(line):
             cut.append(at)
-        yield line.decode("utf-8", "surrogateescape")
+        lines.append(line.decode("utf-8", "surrogateescape"))
+        yield lines[-1]
 
 
 def _reason(error: csv.Error) -> str:

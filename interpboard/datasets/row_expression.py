@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from interpboard.datasets.written_values import is_same, number_of
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 
@@ -31,6 +32,7 @@ _COLUMN = re.compile(r"\s*([\w .-]*[\w.-])")
 _WORD = re.compile(r"\s*(and|or|not)(?=[\s(]|$)")
 _JOINING = re.compile(r"(?:^|\s)(?:and|or|not)(?:\s|$)")
 _BARE_END = re.compile(r"\s+(?:and|or)(?=[\s(]|$)")
+_QUOTES = ("'", '"')
 _ORDER = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 
 
@@ -55,8 +57,8 @@ class RowExpression:
 def row_expression(text: str) -> RowExpression:
     """The rows that fit ``text``; without any text all of them. Raises ``BadParameter``.
 
-    A row without a column fits only ``!=``. ``<`` and ``>`` compare numbers, ``=`` numbers where the row has
-    one, else texts as they stand.
+    A row without a column fits only ``!=``. ``<`` and ``>`` compare numbers, ``=`` texts, and numbers where
+    both are: ``score=0.5`` fits ``0.50``, ``score="0.5"`` the text alone. No digit of a number is lost.
     """
     if not text.strip():
         return RowExpression((), lambda _column: True)
@@ -138,16 +140,16 @@ class _Reader:
             raise self.wrong(f"a sign (=, !=, <, >) behind {visible(name)[:40]}")
         self.at = found.end()
         self.columns.append(name)
-        wanted, sign = self.value(), found[1]
+        in_quotes, sign = self.text[self.at : self.at + 1] in _QUOTES, found[1]
+        wanted = self.value()
         if sign in _ORDER:
             return _beyond(name, sign, wanted)
-        if sign == "!=":
-            return lambda row: not _same(row(name), wanted)
-        return lambda row: _same(row(name), wanted)
+        equal = _equal(name, wanted, in_quotes)
+        return (lambda row: not equal(row)) if sign == "!=" else equal
 
     def value(self) -> str:
         mark = self.text[self.at : self.at + 1]
-        if mark in ("'", '"') and mark:
+        if mark in _QUOTES:
             end = self.text.find(mark, self.at + 1)
             if end < 0:
                 raise self.wrong(f"a closing {mark}")
@@ -171,34 +173,21 @@ class _Reader:
 
 
 def _beyond(name: str, sign: str, wanted: str) -> RowFits:
-    try:
-        limit = float(wanted)
-    except ValueError:
-        raise BadParameter(
-            f"{sign} compares numbers, not {visible(wanted)[:40]!r}.", "Use =."
-        ) from None
+    limit = number_of(wanted)
+    if limit is None:
+        raise BadParameter(f"{sign} compares numbers, not {visible(wanted)[:40]!r}.", "Use =.")
     compared = _ORDER[sign]
 
     def fits(row: ColumnOf) -> bool:
-        value = row(name)
-        if value is None or isinstance(value, bool):
-            return False
-        try:
-            return bool(compared(float(value), limit))
-        except (TypeError, ValueError):
-            return False
+        value = number_of(row(name))
+        return value is not None and bool(compared(value, limit))
 
     return fits
 
 
-def _same(value: Any, wanted: str) -> bool:
-    if value is None:
-        return False
-    if isinstance(value, bool):
-        return str(value).lower() == wanted.lower()
-    if isinstance(value, int | float):
-        try:
-            return float(wanted) == value
-        except ValueError:
-            return False
-    return str(value) == wanted
+def _equal(name: str, wanted: str, as_text: bool) -> RowFits:
+    def fits(row: ColumnOf) -> bool:
+        value = row(name)
+        return value is not None and is_same(value, wanted, as_text)
+
+    return fits

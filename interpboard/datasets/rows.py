@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from interpboard.datasets.dataset_lines import DatasetLine
+from interpboard.datasets.written_values import written_value
 from interpboard.display import visible
 from interpboard.files.json_names import json_marked, name_twice
 
@@ -28,8 +29,10 @@ NAMED_COLUMNS = (*KNOWN_COLUMNS, "choices")
 SCALARS = (str, int, float, bool, Decimal, date, time)
 """What is written as one text; bytes, lists and objects are not."""
 HAS_NUL = "has a NUL, as UTF-16 text has that is read as UTF-8"
+_MISSED_SILENTLY = ("target", "foil", "corrupted", "position")
 _TEXTS = ("corrupted", "subject")
 _SHOWN = 60
+_INT_64 = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class DatasetRow:
     def column(self, name: str) -> str | None:
         """What the row has in a column, as text; None: nothing."""
         found = getattr(self, name) if name in KNOWN_COLUMNS else self.other.get(name)
-        return None if found is None else str(found)
+        return found if found is None or isinstance(found, str) else written_value(found)
 
 
 class UnusableRow(Exception):
@@ -144,8 +147,21 @@ def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
     label = given.pop("label", None)
     fields["label"] = None if label is None else _plain("label", label)
     fields["position"] = _position(given.pop("position", None))
+    _refuse_nearly_ours(given, record)
     fields["other"] = {_named(name): _kept(name, value) for name, value in given.items()}
     return fields
+
+
+def _refuse_nearly_ours(given: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Raise ``UnusableRow`` for a ``Target`` where there is no ``target``: the row would be asked for
+    something else, and nothing would say so."""
+    for name in given:
+        meant = str(name).strip().lower()
+        if meant in _MISSED_SILENTLY and meant not in record:
+            shown = visible(str(name))
+            raise UnusableRow(
+                f"has a column {shown}, and ours is {meant}: write --columns {meant}={shown}, or rename it"
+            )
 
 
 def _beside(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,7 +211,7 @@ def _one(name: str, value: Any) -> str | None:
 def _plain(name: str, value: Any) -> str:
     if not isinstance(value, SCALARS):
         raise UnusableRow(f"has a {name} that is neither a text nor a number")
-    return _text(name, str(value))
+    return _text(name, written_value(value))
 
 
 def _position(value: Any) -> int | None:
@@ -206,7 +222,7 @@ def _position(value: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         number = None
     whole = number is not None and (isinstance(value, str) or value == number)
-    if not whole or isinstance(value, bool):
+    if not whole or isinstance(value, bool) or abs(number or 0) >= _INT_64:
         raise UnusableRow(
             f"has the position {visible(str(value)[:_SHOWN])}, which is no whole number"
         )
@@ -238,8 +254,9 @@ def _named(name: object) -> str:
 
 
 def _kept(name: object, value: Any) -> str | int | float | bool:
-    """A column that is only kept: numbers and texts as they are, lists and objects as JSON, else as text."""
-    if isinstance(value, int | float | bool):
+    """A column that is only kept: numbers and texts as they are, lists and objects as JSON, else as text; so
+    are whole numbers beyond 64 bits, which no table has."""
+    if isinstance(value, float) or (isinstance(value, int) and -_INT_64 <= value < _INT_64):
         return value
     whole = isinstance(value, list | tuple | dict)
     text = json.dumps(value, ensure_ascii=False, default=_written) if whole else _written(value)

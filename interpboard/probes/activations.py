@@ -20,6 +20,7 @@ import torch
 from interpboard.datasets.columns import path_and_columns
 from interpboard.datasets.dataset import opened_by_name
 from interpboard.datasets.rows import DatasetRow
+from interpboard.datasets.written_values import written_value
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
@@ -197,7 +198,8 @@ def _ready(lm: LanguageModel, row: DatasetRow, where: ReadSite, label: str, grou
         raise BadParameter(f"The row has no {group}.")
     _, prompt = prompt_of(lm, text_of_row(row))
     position = resolve_position(prompt, -1 if row.position is None else row.position)
-    return _Read(row, prompt, _places(prompt, row, position, where.positions), named, own_group)
+    places = _places(prompt, row, position, where.positions)
+    return _Read(row, prompt, places, written_value(named), written_value(own_group))
 
 
 def _places(

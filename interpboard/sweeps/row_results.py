@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from interpboard.datasets.rows import DatasetRow
+from interpboard.datasets.written_values import written_value
 from interpboard.errors import MissingPackage
 from interpboard.results import Axis
 
@@ -74,9 +75,7 @@ class RowResult(msgspec.Struct, frozen=True, eq=False):
     def of_group(self, column: str) -> str | None:
         """What stands in ``column``, as text; None: nothing."""
         found = self.column(column)
-        if isinstance(found, bool):
-            return str(found).lower()  # as filters write it
-        return None if found is None else str(found)
+        return None if found is None else written_value(found)
 
 
 def row_id(row: DatasetRow, request: str) -> str:

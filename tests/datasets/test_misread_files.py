@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from interpboard.datasets import formats, text_files
+from interpboard.datasets.columns import filled, read_columns
 from interpboard.datasets.dataset_lines import dataset_lines
+from interpboard.datasets.records import row_of_columns
 from interpboard.datasets.rows import HAS_NUL, UnusableRow, choices_of, row_of_record
 from interpboard.datasets.text_files import TOO_LONG
 from interpboard.errors import BadParameter
+from interpboard.sweeps.row_results import RowResult
 from tests.datasets.test_dataset_rows import rows
 
 
@@ -114,3 +118,52 @@ def test_names_twice_are_found_in_lines_in_columns_that_are_json_and_around_rows
     path.write_text('{"examples": [{"text": "a"}], "examples": []}', encoding="utf-8")
     with pytest.raises(BadParameter, match=r"a.json has 'examples' twice"):
         rows(path)
+
+
+def test_quotes_behind_a_space_are_no_part_of_a_text_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\na, "B"\n"a"," ""B"""\n" a", b "c"\n', encoding="utf-8")
+    behind, quoted, inside = rows(path)
+    assert behind.problem.startswith("has a quote behind a space")
+    assert (quoted.text, quoted.label, inside.label) == ("a", ' "B"', ' b "c"')
+    path.write_text('"text", "target"\na, b\n', encoding="utf-8")
+    with pytest.raises(BadParameter, match="has a quote behind a space"):
+        rows(path)
+
+
+@pytest.mark.parametrize("name", ["Target", " FOIL", "Position", "Corrupted"])
+def test_a_column_that_is_ours_but_for_its_case_is_not_left_out_without_a_word(name: str) -> None:
+    ours = name.strip().lower()
+    value = -1 if ours == "position" else " b"
+    assert f"and ours is {ours}" in row_of_record({"text": "a", name: value}, 0, "").problem
+    both = row_of_record({"text": "a", name: "kept", ours: value}, 0, "")
+    assert (both.problem, both.other) == ("", {name: "kept"})
+    assert (
+        row_of_record({"text": "a", name: None}, 0, "").problem == ""
+    )  # a row that has nothing there
+
+
+def test_what_stands_in_a_slot_is_not_taken_for_a_brace() -> None:
+    record = {"x": "a\0b\x01c{x}"}
+    assert filled("{{{x}}}", record) == "{a\0b\x01c{x}}"
+    columns = read_columns("text={{x}} {y},target={z}")
+    assert columns.missing(["y"]) == ["z"]
+    (row,) = [row_of_columns(record, read_columns("text=say {x}"), 0, "")]
+    assert row.problem == HAS_NUL
+
+
+def test_labels_and_groups_that_are_the_same_number_or_letters_are_one() -> None:
+    accents = ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}")
+    for same in ((1, 1.0, "1"), (True, "true"), accents, (-0.0, 0)):
+        found = {row_of_record({"text": "a", "label": own}, 0, "").label for own in same}
+        grouped = {RowResult("", 0, "", "", columns={"g": own}).of_group("g") for own in same}
+        assert len(found) == len(grouped) == 1
+    prompt = row_of_record({"text": accents[1], "corrupted": accents[1]}, 0, "")
+    assert (prompt.text, prompt.column("corrupted")) == (accents[1], accents[1])  # as it stands
+
+
+def test_whole_numbers_that_no_table_holds_are_kept_with_all_digits_or_refused() -> None:
+    row = row_of_record({"text": "a", "id": 10**25, "n": 2**63 - 1}, 0, "")
+    assert row.other == {"id": str(10**25), "n": 2**63 - 1}
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(row), type=type(row)) == row
+    assert "has the position" in row_of_record({"text": "a", "position": 10**25}, 0, "").problem

@@ -14,7 +14,8 @@ from interpboard.errors import BadParameter
 
 ROW: dict[str, Any] = {
     "label": "A", "metric": 0.75, "right": True, "text": "Mary (and John) left or stayed", "n": 12,
-    "a column": "x", "written": "3.5", "empty": None,
+    "a column": "x", "written": "3.50", "empty": None, "long": 2**53 + 1, "far": str(10**30 + 1),
+    "said": "True", "half": 0.1, "whole": "1.0", "name": "caf\N{LATIN SMALL LETTER E WITH ACUTE}",
 }  # fmt: skip
 
 
@@ -42,10 +43,37 @@ ROW: dict[str, Any] = {
         ("not not label=A", True),
         ("((label=A))", True),
         ("order=first", False),
+        ("written=3.5", True),
+        ("written!=3.5", False),
+        ("written='3.5'", False),
+        ('n="12"', True),
+        ("whole=1", True),
+        ("half=0.1", True),
+        (f"long={2**53}", False),
+        (f"long={2**53 + 1}", True),
+        (f"long>{2**53}", True),
+        (f"long<={2**53}", False),
+        (f"far={10**30}", False),
+        (f"far>{10**30}", True),
+        ("said=true", True),
+        ("said!=true", False),
+        ("said='true'", False),
+        ("name=cafe\N{COMBINING ACUTE ACCENT}", True),
     ],
 )
 def test_an_expression_fits_a_row_or_does_not(text: str, fits: bool) -> None:
     assert row_expression(text).fits(ROW.get) is fits
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(st.integers(), st.floats(allow_nan=False)), st.integers(-3, 3))
+def test_a_number_as_it_is_shown_is_the_row_and_the_next_one_is_not(value: float, by: int) -> None:
+    row = {"n": value}.get
+    assert row_expression(f"n={value}").fits(row)
+    assert not row_expression(f"n<{value}").fits(row)
+    if isinstance(value, int):
+        assert row_expression(f"n={value + by}").fits(row) is (by == 0)
+        assert row_expression(f"n<{value + by}").fits(row) is (by > 0)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +87,7 @@ def test_an_expression_fits_a_row_or_does_not(text: str, fits: bool) -> None:
         ("label=A) and n=1", "and or or"),
         ('label="A', 'closing "'),
         ("n > many", "compares numbers"),
+        ("n > 1_0", "compares numbers"),
         ("a and b=3", "a column and its value"),
         ("__import__('os')", "a sign"),
         ("(" * 60 + "n=1" + ")" * 60, "too many brackets"),
