@@ -33,6 +33,14 @@ from interpboard.sweeps.request import UNITS_ALIGNED
 from interpboard.sweeps.row_filter import row_filter
 from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.row_values import IN_MEMORY, RowValues, by_roles, gathered, held_if_little
+from interpboard.sweeps.said_of_rows import (
+    check_columns_of_filter,
+    in_no_group,
+    most_common,
+    of_missing,
+    of_rows_twice,
+    of_warnings,
+)
 from interpboard.sweeps.sums import Sums
 
 _CELLS_A_STEP = 2048
@@ -64,6 +72,7 @@ def aggregate(
     """
     manifest = folder.manifest
     check_settings(settings, manifest.request.align)
+    check_columns_of_filter(folder, settings.where)
     results: list[Result] = []
     refused: list[str] = []
     counts = folder.finished().counts
@@ -84,16 +93,18 @@ def aggregate(
         raise BadParameter(
             f"{folder.path} has no row to take a mean of.",
             # Where every row failed, why is in their reasons, and not that there is nothing.
-            refused[0] if refused and counts.failed < counts.done else _most_common(counts.reasons),
+            refused[0] if refused and counts.failed < counts.done else most_common(counts.reasons),
         )
-    if counts.done < asked:
-        refused.append(f"not finished: {counts.done:,} of {asked:,} results are computed")
-    if counts.failed:
-        share = f"{counts.failed:,} of {counts.done:,} results have only a reason"
-        refused.append(f"{share}, most often: {_most_common(counts.reasons)}")
-    refused += _in_no_group(results, settings.group)
+    refused += of_missing(counts, asked)
+    refused += of_rows_twice(manifest.repeated, manifest.rows)
+    refused += in_no_group(results, settings.group)
+    of_each = of_warnings(folder)
     marked = [
-        msgspec.structs.replace(result, warnings=(*result.warnings, *refused)) for result in results
+        msgspec.structs.replace(
+            result,
+            warnings=(*result.warnings, *of_each.get(result.analysis, ()), *refused),
+        )
+        for result in results
     ]
     names = ", ".join(Path(name).name for name in manifest.dataset)
     prompt = PromptInfo(f"rows of {names}", (), ())
@@ -213,7 +224,9 @@ def _of_sums(folder: SweepFolder, name: str, settings: AggregateSettings) -> Ite
     if settings.group and settings.group != request.group:
         raise BadParameter(f"Its sums are not kept by {settings.group!r}.", "Sweep with --group.")
     sums = folder.sums()
-    metric = MetricInfo(request.metric.name, -1)
+    # As rows call it: a model of values or of choices has another than was asked for.
+    of_rows = (row.metric for row in folder.results(name) if not row.error)
+    metric = MetricInfo(next(of_rows, request.metric.name), -1)
     for (analysis, group), own in sums.items():
         if analysis != name:
             continue
@@ -290,20 +303,6 @@ def _result(
     )
 
 
-def _in_no_group(results: list[Result], column: str) -> list[str]:
-    """A warning where rows have nothing in the column of the groups."""
-    rows, of_groups = 0, 0
-    for result in results:
-        if result.analysis == results[0].analysis:
-            group = result.params.get("group")
-            if group is None:
-                rows = result.params["rows"]
-            elif "p_family" not in result.extra:  # not of a difference
-                of_groups += result.params["rows"]
-    left = rows - of_groups if column and of_groups else 0
-    return [f"{left:,} of {rows:,} rows have no {column}: they are in no group."] if left else []
-
-
 def _neutral(folder: SweepFolder, name: str) -> float:
     return ANALYSES[name].neutral_with(folder.manifest.request.params.get(name, {}))
 
@@ -311,9 +310,3 @@ def _neutral(folder: SweepFolder, name: str) -> float:
 def _known_mean(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else None
-
-
-def _most_common(reasons: dict[str, int]) -> str:
-    if not reasons:
-        return "Nothing was computed yet."
-    return max(reasons, key=lambda reason: reasons[reason])

@@ -2,11 +2,12 @@
 
 A token's role: those of a subject are ``subject first``, ``subject middle`` and ``subject last`` (a subject
 of one token is its last), the one behind it ``next``; where there is no subject the tokens of a chat have
-their turn, ``user 1``, and those of a text are ``first`` or ``between``. Tokens before and behind a subject
-are ``before`` and ``further``; the one at which the metric is read is ``explained``, whatever else it would
-be, and those behind it are ``behind``. After Meng et al. 2022, "Locating and Editing Factual Associations
-in GPT", figure 1. Several tokens of one role in a row give their mean. In place of roles the words or the
-sentences of a text may be counted (``unit_roles``).
+their turn, ``user 1``, and those of a text are ``first`` or ``between``; those of an encoder–decoder's source
+are ``source`` where no subject is in it. Tokens before and behind a subject are ``before`` and ``further``;
+the one at which the metric is read is ``explained``, whatever else it would be, and those behind it are
+``behind``. After Meng et al. 2022, "Locating and Editing Factual Associations in GPT", figure 1. Several
+tokens of one role in a row give their mean. In place of roles the words or the sentences of a text may be
+counted (``unit_roles``).
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from interpboard.errors import BadParameter
 from interpboard.results import Axis, PromptInfo
 
 OF_TOKENS = ("token", "query", "key", "source")
-"""Axes that are the prompt's tokens, from the first."""
+"""Axes that are the prompt's tokens, from the first, or those of an encoder–decoder's prefix alone."""
 EXPLAINED = "explained"
 CHOICE_AXIS = "choice"
 """An axis of the texts of a row that are compared."""
 _ORDER = (
-    "first", "before", "subject first", "subject middle", "subject last", "next", "between",
+    "source", "first", "before", "subject first", "subject middle", "subject last", "next", "between",
     "further",
 )  # fmt: skip
 
@@ -33,7 +34,8 @@ def roles_of(prompt: PromptInfo, position: int, subject: Sequence[int] = ()) -> 
     """The role of each token of ``prompt``, explained at ``position``; ``subject``: its positions."""
     length = len(prompt.token_ids)
     if subject:
-        roles = ["before"] * length
+        roles = ["source" if max(subject) >= prompt.border else "before"] * prompt.border
+        roles += ["before"] * (length - prompt.border)
         begin, end = min(subject), max(subject)
         for at in range(begin, length):
             roles[at] = "subject middle" if at <= end else "next" if at == end + 1 else "further"
@@ -47,18 +49,25 @@ def roles_of(prompt: PromptInfo, position: int, subject: Sequence[int] = ()) -> 
                 turn.end - turn.begin
             )
     else:
-        roles = ["first", *["between"] * (length - 1)]
+        roles = ["source"] * prompt.border + _plain(length - prompt.border)
+    if subject and max(subject) < prompt.border:
+        roles[prompt.border :] = _plain(length - prompt.border)
     roles[position] = EXPLAINED
     roles[position + 1 :] = ["behind"] * (length - position - 1)
     return tuple(roles)
 
 
+def _plain(length: int) -> list[str]:
+    return ["first", *["between"] * (length - 1)]
+
+
 def by_role(
-    axes: Sequence[Axis], values: np.ndarray, roles: Sequence[str]
+    axes: Sequence[Axis], values: np.ndarray, roles: Sequence[str], border: int = 0
 ) -> tuple[tuple[Axis, ...], np.ndarray]:
     """``values`` with each axis of tokens exchanged for one of the roles that the row has.
 
-    NaN is left out of a mean. Raises ``BadParameter`` for an axis of tokens that is not the prompt's.
+    ``border``: where the prefix of an encoder–decoder begins, of which alone an axis may be. NaN is left out
+    of a mean. Raises ``BadParameter`` for an axis of tokens that is not the prompt's.
     """
     aligned = list(axes)
     for number, axis in enumerate(axes):
@@ -66,7 +75,8 @@ def by_role(
             continue
         if len(axis.labels) > len(roles):
             raise BadParameter(f"Its {axis.name} are not those of the prompt alone.")
-        own = roles[: len(axis.labels)]
+        of_prefix = border and len(axis.labels) == len(roles) - border
+        own = roles[border:] if of_prefix else roles[: len(axis.labels)]
         present = ordered(own)
         parts = [
             _mean(

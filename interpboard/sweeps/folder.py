@@ -31,6 +31,7 @@ from interpboard.results import MadeBy, ModelInfo
 from interpboard.sweeps import locks
 from interpboard.sweeps import sums as summed
 from interpboard.sweeps.finished_rows import Counts, FinishedRows, numbers_of_ids
+from interpboard.sweeps.going_on import gone_on
 from interpboard.sweeps.locks import WORKERS_END
 from interpboard.sweeps.request import SweepRequest
 from interpboard.sweeps.row_results import SCHEMA_VERSION, RowResult, arrow, results_of, table_of
@@ -48,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rows``: of the dataset, None: uncounted. ``parameter_files``: size and time of each file that a
     parameter names, a lens say. ``columns``, ``limit``, ``shuffle``: how the dataset was read (``Dataset``);
-    ``level``: of the intervals that were asked for last.
+    ``level``: of the intervals that were asked for last; ``repeated``: how many rows are another row again.
     """
 
     schema: str = SCHEMA_VERSION
@@ -63,6 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     shuffle: int | None = None
     level: float = 0.95
+    repeated: int = 0
 
 
 class SweepFolder:
@@ -80,7 +82,7 @@ class SweepFolder:
         """
         place = path / "manifest.json"
         if place.exists():
-            manifest = _gone_on(path, cls.open(path).manifest, manifest)
+            manifest = gone_on(path, cls.open(path).manifest, manifest)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise BadParameter(f"{path} is there and holds no sweep.", "Name a new folder.")
         try:
@@ -164,6 +166,15 @@ class SweepFolder:
                 plain = batch.select([name for name in _HEADS if name != "roles"]).to_pylist()
                 for record, tokens in zip(plain, lengths, strict=True):
                     yield {**record, "columns": json.loads(record["columns"]), "tokens": tokens}
+
+    def warnings(self) -> Iterator[tuple[str, list[str]]]:
+        """The analysis and the warnings of every result that is one."""
+        for part in self.parts():
+            table = self._read(part, ["analysis", "warnings", "error"])
+            columns = (table[name].to_pylist() for name in table.column_names)
+            for analysis, warnings, error in zip(*columns, strict=True):
+                if not error:
+                    yield analysis, warnings
 
     def sums(self) -> dict[summed.Key, summed.Sums]:
         """The sums of all parts together."""
@@ -261,54 +272,6 @@ def _cut(result: RowResult, most: int | None) -> RowResult:
         return replace(result, values=np.zeros(0), at=np.zeros(0, dtype=np.int64))
     order = np.argsort(-np.nan_to_num(np.abs(result.values), nan=-1.0), kind="stable")[:most]
     return replace(result, values=result.values[order], at=order)
-
-
-def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
-    """``new`` where it may go on from ``old``."""
-    differences = [
-        ("--shuffle", old.shuffle != new.shuffle),
-        ("--columns", old.columns != new.columns),
-        ("dataset", old.dataset_fingerprint != new.dataset_fingerprint),
-        ("model", identity_of(old.model) != identity_of(new.model)),
-        ("version of interpboard", old.made_by.interpboard != new.made_by.interpboard),
-        *(
-            (name, getattr(old.request, name) != getattr(new.request, name))
-            for name in ("metric", "save", "align", "group")
-        ),
-        *(
-            (f"content of the file {name}", state != new.parameter_files.get(name, state))
-            for name, state in old.parameter_files.items()
-        ),
-        *(
-            (f"parameters of {name}", old.request.params.get(name) != new.request.params.get(name))
-            for name in set(old.request.analyses) & set(new.request.analyses)
-        ),
-    ]
-    several = {"--columns", *(what for what, _ in differences if what.startswith("parameters"))}
-    for what, differs in differences:
-        if differs:
-            raise BadParameter(
-                f"{path} is a sweep with {'other' if what in several else 'another'} {what}.",
-                "Name another folder, or ask for the same.",
-            )
-    if old.rows is not None and new.rows is not None and new.rows < old.rows:
-        raise BadParameter(
-            f"{path} is a sweep of {old.rows:,} rows; {new.rows:,} are fewer.",
-            "Name another folder, or ask for as many or more.",
-        )
-    both = dict.fromkeys((*old.request.analyses, *new.request.analyses))
-    params = {**old.request.params, **new.request.params}
-    request = replace(new.request, analyses=tuple(both), params=params)
-    files = {**old.parameter_files, **new.parameter_files}
-    return replace(new, request=request, parameter_files=files)
-
-
-def identity_of(info: ModelInfo) -> tuple[object, ...]:
-    """What makes it the same model; on which device it is does not."""
-    return (
-        info.weights, info.tokenizer, info.dtype, info.quantization, info.special_tokens,
-        info.adapters, info.options.adapter_state, sorted(info.parts.items()), info.pooling,
-    )  # fmt: skip
 
 
 def _parquet():  # type: ignore[no-untyped-def]

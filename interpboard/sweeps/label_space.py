@@ -42,7 +42,7 @@ class LabelSpace:
         values = result.values.reshape([len(axis.labels) for axis in result.axes])
         own, values = by_choice(result.axes, values, result.target_id)
         if self.by_roles:
-            return by_role(own, values, result.roles)
+            return by_role(own, values, result.roles, result.border)
         numbered = tuple(
             Axis(axis.name, tuple(map(str, range(len(axis.labels)))))
             if axis.name in OF_TOKENS

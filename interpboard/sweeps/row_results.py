@@ -33,10 +33,11 @@ class RowResult(msgspec.Struct, frozen=True, eq=False):
     """One analysis of one row, or why there is none (``error``).
 
     ``values`` of ``axes`` flat in their order, ``at`` the places of those that are kept (None: all of them).
-    ``roles``: what each token of the prompt is, see ``alignment``. ``answer``: what the model says there, and
-    ``right`` whether that is the row's own target, None where it names none. ``columns``: the row's further
-    columns, ``label`` among them. ``again``: the reason may pass, such as too little memory, and whoever goes
-    on with the sweep computes the row.
+    ``roles``: what each token of the prompt is, see ``alignment``; ``border``: the first of an
+    encoder–decoder's prefix, else 0. ``answer``: what the model says there, and ``right`` whether that is the
+    row's own target, None where it names none. ``columns``: the row's further columns, ``label`` among them.
+    ``again``: the reason may pass, such as too little memory, and whoever goes on with the sweep computes the
+    row.
     """
 
     id: str
@@ -56,6 +57,7 @@ class RowResult(msgspec.Struct, frozen=True, eq=False):
     right: bool | None = None
     text: str = ""
     roles: tuple[str, ...] = ()
+    border: int = 0
     columns: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
     error: str = ""
@@ -76,6 +78,14 @@ class RowResult(msgspec.Struct, frozen=True, eq=False):
         """What stands in ``column``, as text; None: nothing."""
         found = self.column(column)
         return None if found is None else written_value(found)
+
+
+def what_is_asked(row: DatasetRow) -> tuple[object, ...]:
+    """All of a row that its results depend on."""
+    return (
+        row.text, row.messages, row.target, row.foil, row.corrupted, row.subject, row.position,
+        row.other.get("choices"),
+    )  # fmt: skip
 
 
 def row_id(row: DatasetRow, request: str) -> str:
@@ -110,6 +120,7 @@ def schema() -> pa.Schema:
             ("right", pa.bool_()),
             ("text", pa.string()),
             ("roles", pa.list_(pa.string())),
+            ("border", pa.int64()),
             ("columns", pa.string()),
             ("warnings", pa.list_(pa.string())),
             ("error", pa.string()),

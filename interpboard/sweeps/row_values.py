@@ -53,8 +53,8 @@ def by_roles(sweep_align: str, rows: Callable[[], Iterable[RowResult]], align: s
         return asked != "index"
     lengths, plain = set(), True
     for row in rows():
-        lengths.add((len(row.roles), row.position))
-        plain &= set(row.roles) <= {"first", "between", "explained", "behind"}
+        lengths.add((len(row.roles), row.position, row.border))
+        plain &= set(row.roles) <= {"source", "first", "between", "explained", "behind"}
         if len(lengths) > 1 or not plain:
             return True
     return False

@@ -28,7 +28,7 @@ from interpboard.runs.over_rows import results_over_rows
 from interpboard.runs.shared import sharing
 from interpboard.runs.together import Lengths, Together, in_passes
 from interpboard.runs.watch import SILENT, Watch
-from interpboard.sweeps.alignment import roles_of
+from interpboard.sweeps.alignment import OF_TOKENS, roles_of
 from interpboard.sweeps.in_process import MissingRow, RowsFunction
 from interpboard.sweeps.request import OF_THE_ROW, UNITS_ALIGNED, SweepRequest
 from interpboard.sweeps.row_results import RowResult
@@ -39,7 +39,8 @@ _SMALLER = "Leave the row out, ask for less at a time, or use a smaller --dtype 
 
 @dataclass
 class _Task:
-    """A row on its way. ``prepared``: seconds that its analyses share."""
+    """A row on its way. ``prepared``: seconds that its analyses share; ``notes``: what was chosen of its
+    subject, where there was a choice."""
 
     row: DatasetRow
     ids: Mapping[str, str]
@@ -49,6 +50,7 @@ class _Task:
     params: dict[str, dict[str, Any]]
     prepared: float
     about: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     metric: Metric | None = None
 
 
@@ -189,10 +191,16 @@ def _kept(task: _Task, name: str, result: Result, seconds: float) -> RowResult:
         result.axes,
         _numbers(result),
         baseline=result.baseline,
-        warnings=result.warnings,
+        warnings=_warnings(task, result),
         seconds=seconds + task.prepared / len(task.ids),
         **(task.about | (_of_choices(task, result) if ANALYSES[name].own_target else {})),
     )
+
+
+def _warnings(task: _Task, result: Result) -> tuple[str, ...]:
+    """Those of ``result``, and where its tokens are put together by their roles those of the roles."""
+    by_roles = any(axis.name in OF_TOKENS for axis in result.axes)
+    return tuple(dict.fromkeys((*result.warnings, *(task.notes if by_roles else ()))))
 
 
 def _failed(
@@ -246,11 +254,14 @@ def text_of_row(row: DatasetRow) -> str | Chat:
     return Chat(messages, continue_final_message=goes_on)
 
 
-def _roles(prompt: PromptInfo, metric: Metric, row: DatasetRow, align: str) -> tuple[str, ...]:
+def _roles(task: _Task, metric: Metric, align: str) -> tuple[str, ...]:
     if align in UNITS_ALIGNED:
-        return roles_by_unit(prompt, align)
-    subject = find_subject(prompt, row.subject).positions if row.subject is not None else ()
-    return roles_of(prompt, metric.info.position, subject)
+        return roles_by_unit(task.prompt, align)
+    subject: tuple[int, ...] = ()
+    if task.row.subject is not None:
+        found = find_subject(task.prompt, task.row.subject)
+        subject, task.notes = found.positions, found.notes
+    return roles_of(task.prompt, metric.info.position, subject)
 
 
 def _numbers(result: Result) -> np.ndarray:
@@ -290,6 +301,7 @@ def _about(task: _Task, request: SweepRequest) -> dict[str, Any]:
         "answer": logit_name(task.lm, top),
         "right": top == metric.target_id if named and metric.target_id >= 0 else None,
         "text": task.prompt.text,
-        "roles": _roles(task.prompt, metric, row, request.align),
+        "roles": _roles(task, metric, request.align),
+        "border": task.prompt.border,
         "columns": _columns(row),
     }

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.runs.watch import SILENT, Watch
-from interpboard.sweeps.folder import SweepFolder, identity_of
+from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.going_on import identity_of
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.shards import results_of_shard

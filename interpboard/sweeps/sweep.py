@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from interpboard.datasets.columns import columns_of
 from interpboard.datasets.dataset import Dataset, open_dataset
@@ -29,7 +32,7 @@ from interpboard.sweeps.in_process import OnPace, sweep_in_process
 from interpboard.sweeps.on_ray import check_cluster, sweep_on_ray
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.request import SweepRequest, sweep_request
-from interpboard.sweeps.row_results import OF_GROUPS
+from interpboard.sweeps.row_results import OF_GROUPS, what_is_asked
 from interpboard.sweeps.row_work import rows_function
 from interpboard.sweeps.standing import SweepWorkers, told_standing
 
@@ -115,8 +118,11 @@ def begin_sweep(
 ) -> SweepFolder:
     """The folder of a sweep, begun or gone on with. Counts the rows of the dataset first."""
     rows, column, grouped = 0, request.group, not request.group or request.group in OF_GROUPS
+    asked = array("q")  # 8 bytes a row
     for row in dataset.rows():
         rows += 1
+        if not row.problem:
+            asked.append(hash(what_is_asked(row)))
         grouped = grouped or row.column(column) is not None
     if not rows:
         raise BadParameter(f"{', '.join(map(str, dataset.files))} has no rows.", "Check it.")
@@ -134,6 +140,7 @@ def begin_sweep(
         limit=dataset.limit,
         shuffle=dataset.shuffle,
         level=level,
+        repeated=len(asked) - len(np.unique(asked)),
     )
     return SweepFolder.begin(output, manifest)
 

@@ -21,7 +21,7 @@ from interpboard.registry.loading import POOLINGS
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
-from interpboard.sweeps.folder import identity_of
+from interpboard.sweeps.going_on import identity_of
 from tests.models.test_sentence_encoders import OTHER, TEXT, folder
 from tests.tiny import tiny_tokenizer
 
