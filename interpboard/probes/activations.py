@@ -73,7 +73,8 @@ class ReadSite:
 @dataclass(frozen=True)
 class ProbeRows:
     """Rows that were read. ``values`` [row, layer, place, dimension], NaN where a row has no such place;
-    ``labels``, ``groups`` and ``texts`` of each row, ``lengths`` in tokens, ``at`` [row, place], the first
+    ``labels``, ``groups`` and ``texts`` of each row, ``inputs``: the tokens that what is read of it depends
+    on, ``lengths`` in tokens, ``at`` [row, place], the first
     token of each; ``places``: names of the places; ``left_out``: how many rows are not here, by reason."""
 
     name: str
@@ -82,6 +83,7 @@ class ProbeRows:
     labels: tuple[str, ...]
     groups: tuple[str, ...]
     texts: tuple[str, ...]
+    inputs: tuple[tuple[int, ...], ...]
     lengths: np.ndarray
     at: np.ndarray
     left_out: Counter[str]
@@ -100,6 +102,7 @@ class _Read:
     places: dict[str, tuple[int, ...]]
     label: str
     group: str
+    input: tuple[int, ...]
     values: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -199,7 +202,10 @@ def _ready(lm: LanguageModel, row: DatasetRow, where: ReadSite, label: str, grou
     _, prompt = prompt_of(lm, text_of_row(row))
     position = resolve_position(prompt, -1 if row.position is None else row.position)
     places = _places(prompt, row, position, where.positions)
-    return _Read(row, prompt, places, written_value(named), written_value(own_group))
+    # Of a model that sees no later token, what is read at a position is that of all texts that begin so.
+    sees_whole = where.positions != "last" or not lm.verified.causal or prompt.border > 0
+    seen = prompt.token_ids if sees_whole else prompt.token_ids[: position + 1]
+    return _Read(row, prompt, places, written_value(named), written_value(own_group), seen)
 
 
 def _places(
@@ -294,6 +300,7 @@ def _together(
         labels=tuple(each.label for each in kept),
         groups=tuple(each.group for each in kept),
         texts=tuple(each.prompt.text for each in kept),
+        inputs=tuple(each.input for each in kept),
         lengths=np.array([len(each.prompt.token_ids) for each in kept]),
         at=at,
         left_out=left_out,

@@ -22,7 +22,10 @@ def task_of(
 
     Raises ``BadParameter`` for labels of one class, and for ridge for labels that are no numbers.
     """
-    groups, joined = joined_groups(rows.groups, rows.texts)
+    # By texts that begin alike groups would grow along chains where a text is read at several places.
+    once = len(set(zip(rows.texts, rows.inputs, strict=True))) == len(set(rows.texts))
+    alike = (rows.texts, rows.inputs) if once and not grouped else (rows.texts,)
+    groups, joined = joined_groups(rows.groups, *alike)
     names: tuple[str, ...] = ()
     if kind == "ridge":
         answers = _numbers(rows)
@@ -39,7 +42,7 @@ def task_of(
     task = HeldOutTask(
         kind, answers, groups, grouped_folds(of_classes, groups, folds, seed), strength
     )
-    return task, names, [*_of_rows(rows), *_of_groups(rows, groups, joined, grouped)]
+    return task, names, [*_of_rows(rows, groups), *_of_groups(rows, groups, joined, grouped)]
 
 
 def _numbers(rows: ProbeRows) -> np.ndarray:
@@ -67,7 +70,7 @@ def rows_left_out(rows: ProbeRows) -> list[str]:
     return [f"{total:,} of {total + len(rows):,} rows are left out: {reasons}"]
 
 
-def _of_rows(rows: ProbeRows) -> list[str]:
+def _of_rows(rows: ProbeRows, groups: np.ndarray) -> list[str]:
     notes = []
     n, dimensions = len(rows), rows.values.shape[-1]
     if n < dimensions:
@@ -76,11 +79,19 @@ def _of_rows(rows: ProbeRows) -> list[str]:
             "is fitted on; only what is held out says something, beside shuffled labels"
         )
     notes += rows_left_out(rows)
-    labels = defaultdict(set)
-    for text, label in zip(rows.texts, rows.labels, strict=True):
-        labels[text].add(label)
+    labels, within = defaultdict(set), defaultdict(set)
+    for row, tokens in enumerate(rows.inputs):
+        labels[tokens, tuple(rows.at[row])].add(rows.labels[row])
+        within[tokens].add(int(groups[row]))
     if torn := sum(len(own) > 1 for own in labels.values()):
-        notes.append(f"{torn:,} texts have more than one label: no probe can read them all right")
+        notes.append(
+            f"{torn:,} texts are read with more than one label: no probe can read them all right"
+        )
+    if apart := sum(len(within[tokens]) > 1 for tokens in rows.inputs):
+        notes.append(
+            f"{apart:,} rows are the same tokens, up to where they are read, as rows of other groups: what "
+            "is held out may have been fitted on; group by what they have in common"
+        )
     return notes
 
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from interpboard.errors import BadParameter
 
 
-def joined_groups(groups: Sequence[str], texts: Sequence[str]) -> tuple[np.ndarray, int]:
-    """The number [row] of each row's group, and how many named ones were joined because they share a text.
+def joined_groups(groups: Sequence[str], *alike: Sequence[Hashable]) -> tuple[np.ndarray, int]:
+    """The number [row] of each row's group, and how many named ones were joined because rows of them are the
+    same in one of ``alike``, the texts of the rows say.
 
-    Rows without a group (empty) are together where they have the same text.
+    Rows without a group (empty) are together where they are the same so.
     """
-    root: dict[tuple[str, str], tuple[str, str]] = {}
+    root: dict[Hashable, Hashable] = {}
 
-    def top(name: tuple[str, str]) -> tuple[str, str]:
+    def top(name: Hashable) -> Hashable:
         while root.setdefault(name, name) != name:
             name = root[name]
         return name
 
-    for group, text in zip(groups, texts, strict=True):
-        root[top(("text", text))] = top(("group", group) if group else ("text", text))
-    tops = [top(("text", text)) for text in texts]
+    for row, group in enumerate(groups):
+        for kind, own in enumerate(alike):
+            root[top((kind, own[row]))] = top(("group", group) if group else ("row", row))
+    tops = [top((0, own)) for own in alike[0]]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(tops))}
     named = len({group for group in groups if group})
     joined = len({t for t, group in zip(tops, groups, strict=True) if group})
@@ -64,19 +66,17 @@ def grouped_folds(classes: np.ndarray, groups: np.ndarray, folds: int, seed: int
 
 
 def shuffled_labels(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
-    """``labels`` [row] put to other rows at random, as far as groups allow: where each group has one label
-    the groups exchange theirs; where each has several they are exchanged within it; else among all rows."""
+    """``labels`` [row] put to other rows at random, as far as groups allow: groups of one label exchange
+    theirs, and where a group has several they are exchanged within it. Whatever a group's rows have in common
+    stays theirs: among all rows labels would be spread more evenly than chance spreads them, and chance would
+    seem to read less than it does."""
     generator = np.random.default_rng(seed)
     names, at = np.unique(groups, return_inverse=True)
     several = np.array([len(np.unique(labels[at == group])) > 1 for group in range(len(names))])
-    if not several.any():
-        first = np.array([labels[np.argmax(at == group)] for group in range(len(names))])
-        exchanged: np.ndarray = generator.permutation(first)[at]
-        return exchanged
-    shuffled = labels.copy()
-    if not several.all():
-        return generator.permutation(shuffled)
-    for group in range(len(names)):
+    first = np.array([labels[np.argmax(at == group)] for group in range(len(names))])
+    first[~several] = generator.permutation(first[~several])
+    shuffled: np.ndarray = first[at]
+    for group in np.flatnonzero(several):
         rows = np.flatnonzero(at == group)
         shuffled[rows] = labels[generator.permutation(rows)]
     return shuffled

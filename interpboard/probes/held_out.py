@@ -153,11 +153,12 @@ def read_by_nearest(
 
 
 def p_values(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """That chance, ``null`` [shuffle, …], reads as well: each cell, and the best of all cells."""
+    """That chance, ``null`` [shuffle, …], reads as well: each cell, and the best of all cells. A shuffle by
+    which a cell cannot be read (NaN) says nothing of it."""
     axes = tuple(range(1, null.ndim))
     best = np.nanmax(null, axis=axes, initial=-np.inf)
     n = len(null) + 1
-    own = (1 + (null >= observed).sum(0)) / n
+    own = (1 + (null >= observed).sum(0)) / (1 + (~np.isnan(null)).sum(0))
     family = (1 + (best.reshape(-1, *[1] * observed.ndim) >= observed).sum(0)) / n
     missing = np.isnan(observed)
     return np.where(missing, np.nan, own), np.where(missing, np.nan, family)

@@ -29,6 +29,7 @@ from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
+from interpboard.statistics.means import mean_of
 
 # How the grammar of interventions writes the sites to which a direction can be added.
 _STEERED = {"resid_post": "resid", "mlp_out": "mlp", "attn_out": "attn"}
@@ -67,7 +68,8 @@ def linear_probe(
     end of its text), ``mean`` over its tokens, or ``roles``, as a sweep aligns tokens.
 
     Each row is read by a probe fitted on the other ``folds``; rows with one value of the column ``group``,
-    and rows of one text, are always held out together. ``limit``: the first so many rows (0: all).
+    rows of one text, are always held out together; without a column so are texts that are the same tokens up
+    to where they are read. ``limit``: the first so many rows (0: all).
     ``shuffles`` times the same is done with labels exchanged at random, by ``seed``.
 
     ``save``: the direction of a probe fitted on all rows, at ``save_layer`` (−1: where it scores best), as
@@ -108,8 +110,8 @@ def linear_probe(
     if shuffles:
         own, family = p_values(arrays["values"], null)
         arrays |= {
-            "null": null.mean(0),
-            "null_high": null.max(0),
+            "null": mean_of(null.reshape(shuffles, -1)).reshape(shape),
+            "null_high": np.fmax.reduce(null),
             "p_value": own,
             "p_family": family,
         }

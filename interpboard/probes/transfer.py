@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
@@ -44,8 +45,8 @@ def probe_transfer(
     Scores and parameters as in ``linear_probe``: ``site`` of one ``layer`` (−1: the middle), at ``positions``
     (``last`` or ``mean``), the column ``label``, at most ``limit`` rows of each dataset. On the diagonal rows
     are held out by ``group`` in ``folds``, by ``seed``; elsewhere the probe is fitted, with ``strength`` the
-    weight of the penalty, on all rows of the one, and read on the rows of the other whose text it has not
-    seen.
+    weight of the penalty, on all rows of the one, and read on the rows of the other whose text, or the
+    tokens of it that are read, it has not seen.
     A balanced accuracy below chance reads the labels the other way round.
 
     ``extra``, each [train, test]: ``low`` and ``high``, a 95 % bootstrap interval over groups of the rows
@@ -85,6 +86,7 @@ def probe_transfer(
                 f"{shared:,} rows of {read[test].name} have a text of {read[train].name} and are not read"
             )
     watch.step(len(names), len(names))
+    notes += _shared_groups(read)
     labels = _labels(read)
     axes = (Axis("train", labels), Axis("test", labels))
     extra = {key: LabelledArray(axes, value) for key, value in arrays.items() if key != "values"}
@@ -109,8 +111,13 @@ def _transferred(
         base: np.ndarray | float = task.base()
         shared = 0
     else:
-        seen = set(read[train].texts)
-        new = np.array([text not in seen for text in read[test].texts])
+        seen, run = set(read[train].texts), set(read[train].inputs)
+        new = np.array(
+            [
+                text not in seen and tokens not in run
+                for text, tokens in zip(read[test].texts, read[test].inputs, strict=True)
+            ]
+        )
         shared = int((~new).sum())
         own = tasks[train]
         if not new.any() or (own.classes and len(np.unique(task.answers[new])) < own.classes):
@@ -123,6 +130,18 @@ def _transferred(
     low, high = interval_of(said, task.answers, task.groups, classes, base, seed)
     score = score_of(said, task.answers, classes, base)
     return {"values": score, "low": low, "high": high, "n": float(len(said))}, shared
+
+
+def _shared_groups(read: Sequence[ProbeRows]) -> list[str]:
+    """A note where datasets have groups in common: off the diagonal these are on both sides."""
+    groups = [set(rows.groups) - {""} for rows in read]
+    shared = {name for a, b in combinations(groups, 2) for name in a & b}
+    if not shared:
+        return []
+    return [
+        f"{len(shared):,} groups are in more than one dataset: on the diagonal they are held out, elsewhere "
+        "they are on both sides"
+    ]
 
 
 def _labels(read: Sequence[ProbeRows]) -> tuple[str, ...]:

@@ -175,6 +175,19 @@ def test_labels_are_shuffled_as_far_as_groups_allow() -> None:
     shuffled = shuffled_labels(within, groups, 1)
     assert all(shuffled[groups == group].sum() == 2 for group in range(10))
     assert (shuffled != within).any()
+    # One group of two labels does not tear the others apart: chance would read less than it does.
+    mixed = np.where(np.arange(40) == 39, 1 - of_group, of_group)
+    shuffled = shuffled_labels(mixed, groups, 1)
+    assert all(len(np.unique(shuffled[groups == group])) == 1 for group in range(9))
+    assert sorted(shuffled[36:]) == sorted(mixed[36:])
+    assert (shuffled[:36] != mixed[:36]).any()
+
+
+def test_rows_that_are_the_same_in_another_way_join_their_groups_too() -> None:
+    groups, joined = joined_groups(("", "", "", "g"), ("x", "y", "z", "z"), ("1", "1", "2", "3"))
+    assert (groups.tolist(), joined) == ([0, 0, 1, 1], 0)
+    groups, joined = joined_groups(("a", "b", "c"), ("x", "y", "z"), (1, 1, 2))
+    assert (groups.tolist(), joined) == ([0, 0, 1], 1)
 
 
 def test_chance_that_reads_as_well_is_counted_with_the_labels_as_they_are() -> None:
@@ -183,6 +196,12 @@ def test_chance_that_reads_as_well_is_counted_with_the_labels_as_they_are() -> N
     own, family = p_values(observed, null)
     assert own.tolist() == [[0.5, 0.75]]
     assert family.tolist() == [[0.5, 1.0]]
+
+
+def test_a_shuffle_that_cannot_be_read_is_none_that_reads_less() -> None:
+    null = np.array([[np.nan], [0.95], [np.nan], [0.4]])
+    own, _ = p_values(np.array([0.9]), null)
+    assert own.tolist() == [2 / 3]
 
 
 def test_one_number_alone_is_read_from_the_nearest_rows_of_other_folds() -> None:

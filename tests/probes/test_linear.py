@@ -151,6 +151,37 @@ def test_groups_that_share_a_text_are_held_out_together_and_it_is_said(tmp_path:
     assert any("held out by text, not by a column: values of who" in w for w in ungrouped.warnings)
 
 
+def test_texts_that_are_the_same_up_to_where_they_are_read_are_held_out_together(
+    tmp_path: Path,
+) -> None:
+    ends = (" is in", " was the")
+    begun = [(text, label) for label, t in (("b", POSITIVE), ("a", NEGATIVE)) for text in t]
+    both = [
+        {
+            "text": text + end,
+            "label": label,
+            "position": len(make_prompt(tiny_lm(), text).tokens) - 1,
+        }
+        for text, label in begun
+        for end in ends
+    ]
+    data = write(tmp_path / "rows.csv", both)
+    at_begin, whole = probed(data), probed(data, positions="mean")
+    assert float(at_begin.extra["groups"].values) == len(begun)
+    assert float(whole.extra["groups"].values) == len(both)
+    assert not any("are the same tokens" in w for w in (*at_begin.warnings, *whole.warnings))
+    # A label of each token is read at positions of one text, and is no text with two labels.
+    tokens = [
+        {"text": text, "label": "ab"[at], "position": at} for text in POSITIVE for at in (0, 1)
+    ]
+    by_token = probed(write(tmp_path / "tokens.csv", tokens))
+    assert float(by_token.extra["groups"].values) == len(POSITIVE)
+    assert not any("more than one label" in words for words in by_token.warnings)
+    assert any("2 rows are the same tokens" in words for words in by_token.warnings)  # "The", twice
+    torn = probed(write(tmp_path / "torn.csv", [*both, {**both[0], "label": "a"}]))
+    assert any("1 texts are read with more than one label" in words for words in torn.warnings)
+
+
 def test_beside_the_score_stand_its_interval_and_what_chance_reads(rows: str) -> None:
     result = probed(rows, shuffles=5)
     extra = {name: array.values for name, array in result.extra.items()}

@@ -11,6 +11,7 @@ import torch
 from interpboard.errors import BadParameter
 from interpboard.probes.activations import read_rows_at, site_of
 from interpboard.probes.probe import probe
+from interpboard.runs.prompt import make_prompt
 from interpboard.runs.watch import SILENT
 from tests.lm import tiny_lm
 from tests.probes.test_linear import NEGATIVE, POSITIVE, write
@@ -50,6 +51,28 @@ def test_texts_that_a_probe_has_seen_are_not_read(two: list[str], tmp_path: Path
     (result,) = probe(tiny_lm(), [two[0], mixed], "probe_transfer", folds=2).results
     assert result.extra["n"].values.tolist() == [[8, 4], [5, 7]]
     assert "3 rows of mixed.csv have a text of one.csv" in " ".join(result.warnings)
+
+
+def test_what_two_datasets_have_in_common_is_not_read_or_is_said(
+    two: list[str], tmp_path: Path
+) -> None:
+    lm = tiny_lm()
+    last = {text: len(make_prompt(lm, text).tokens) - 1 for text in (*POSITIVE, *NEGATIVE)}
+    rows = [
+        {"text": f"{text} but", "label": label, "position": last[text], "who": "p"}
+        for label, texts in (("b", POSITIVE[:2]), ("a", NEGATIVE[:2]))
+        for text in texts
+    ]
+    rows += [
+        {"text": text, "label": label, "who": f"p{text}"}
+        for text, label in (("The man", "b"), ("A tower", "b"), ("He went", "a"), ("They met", "a"))
+    ]
+    begun = write(tmp_path / "begun.csv", rows)
+    (result,) = probe(lm, [two[0], begun], "probe_transfer", folds=2).results
+    assert result.extra["n"].values[0, 1] == 4  # the others read tokens that were fitted on
+    grouped = [write(tmp_path / name, rows) for name in ("a.csv", "b.csv")]
+    (result,) = probe(lm, grouped, "probe_transfer", folds=2, group="who").results
+    assert "5 groups are in more than one dataset" in " ".join(result.warnings)
 
 
 def test_labels_that_differ_and_one_dataset_are_refused(two: list[str], tmp_path: Path) -> None:
