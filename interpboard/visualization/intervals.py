@@ -14,6 +14,7 @@ from interpboard.results.intervals import UNSURE, has_intervals, unsure_entries,
 from interpboard.results.labels import visible_label
 from interpboard.results.top import Entry
 from interpboard.visualization.blocks import PageStyle, wrapped
+from interpboard.visualization.reading import strongest_first
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ class EntryInterval:
 
 
 def strongest_intervals(result: Result, most: int) -> list[EntryInterval]:
-    """At most ``most`` entries, the furthest from the neutral value first; none without intervals."""
+    """At most ``most`` entries, the strongest first; none without intervals."""
     if not has_intervals(result):
         return []
     found = []
-    for entry in result.top(most):
+    for entry in result.top(most, by=strongest_first(result)):
         where = tuple(entry.index[axis.name] for axis in result.axes)
         low, high = (float(result.extra[name].values[where]) for name in ("low", "high"))
         known = bool(np.isfinite([low, high]).all())

@@ -63,9 +63,9 @@ def seconds_words(value: float) -> str:
     return f"{value:.2g} s" if value < 99.5 else f"{value:,.0f} s"
 
 
-def interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
+def interval_words(result: Result, where: tuple[np.intp, ...], *, signed: bool) -> str:
     """`` [−0.2, +0.1]`` behind a mean that has an interval; behind that what chance gives, if it is
-    there; of a difference of two groups the p-value over all cells together."""
+    there; of a difference of two groups the p-value over all cells together. ``signed``: as the mean is."""
     from interpboard.results.intervals import of_two_groups  # reads the table of analyses
 
     if of_two_groups(result):
@@ -73,7 +73,6 @@ def interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
     ends = [result.extra[name] for name in ("low", "high") if name in result.extra]
     if len(ends) < 2 or any(end.axes != result.axes for end in ends):
         return ""
-    signed = "null" not in result.extra  # scores are no effects
     values = [float(end.values[where]) for end in ends]
     known = all(value == value for value in values)  # a mean of one row has none
     shown = f" [{', '.join(number(value, signed=signed) for value in values)}]" if known else ""

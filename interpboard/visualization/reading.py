@@ -6,6 +6,7 @@ import numpy as np
 
 from interpboard.registry import ANALYSES
 from interpboard.results import Result
+from interpboard.results.top import Order
 from interpboard.visualization.colors import Scale
 
 
@@ -48,6 +49,13 @@ def has_own_measure(result: Result) -> bool:
 
 
 def distances(result: Result) -> np.ndarray:
-    """How far each value is from the neutral one; 0 where it is not finite."""
+    """How far each value is from the neutral one; 0 where it is not finite. Of shares, among them R², which
+    may be far below 0 where nothing is read: below 0 there."""
     values = result.values.astype(np.float64)
-    return np.abs(np.where(np.isfinite(values), values - result.neutral, 0.0))
+    away: np.ndarray = np.where(np.isfinite(values), values - result.neutral, 0.0)
+    return away if scale_of(result).of_shares else np.abs(away)
+
+
+def strongest_first(result: Result) -> Order:
+    """The order of ``Result.top`` that begins with the strongest entry, as ``distances`` has them."""
+    return "highest" if scale_of(result).of_shares else "magnitude"

@@ -142,7 +142,8 @@ def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
 
 
 def strongest_line(result: Result, page: PageStyle) -> str:
-    """The entries furthest from the neutral value in words; empty of probabilities and where none is."""
+    """The entries furthest from the neutral value in words (``distances``); empty of probabilities that
+    have no interval and where none is."""
     shares = scale_of(result).of_shares
     no_numbers = result.values.size == 0 or result.values.dtype == object
     if no_numbers or (shares and "low" not in result.extra):
@@ -157,7 +158,7 @@ def strongest_line(result: Result, page: PageStyle) -> str:
             for axis, k in zip(result.axes, where, strict=True)
         )
         shown = number(float(result.values[where]), signed=not shares)
-        named.append(f"{' '.join(names)} {shown}{interval_words(result, where)}")
+        named.append(f"{' '.join(names)} {shown}{interval_words(result, where, signed=not shares)}")
     return "; ".join(named)
 
 

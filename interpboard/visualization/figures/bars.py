@@ -26,7 +26,7 @@ def bars(
     """At most ``most`` entries; what is left out is said. Raises ``BadParameter`` for other shapes."""
     if result.values.ndim != 1 or result.values.dtype == object:
         raise BadParameter("Bars draw numbers over one axis.", "Choose a slice.")
-    size = np.where(np.isnan(result.values), -1.0, distances(result))
+    size = np.where(np.isnan(result.values), -np.inf, distances(result))
     kept = np.sort(np.argsort(-size, kind="stable")[:most])
     names = bar_labels(result)
     values = result.values[kept].astype(np.float64)

@@ -24,7 +24,7 @@ from interpboard.visualization.html.figures import LOOK, HtmlFigure, figure
 from interpboard.visualization.intervals import EntryInterval, strongest_intervals
 from interpboard.visualization.numbers import number, seconds_words
 from interpboard.visualization.parameters import plain_value
-from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown
+from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown, strongest_first
 from interpboard.visualization.single_result import prompt_of_result
 from interpboard.visualization.suiting import best_tokens, is_circuit
 from interpboard.visualization.terminal import entry_names, explained
@@ -197,7 +197,8 @@ def _extras(result: Result) -> list[tuple[str, HtmlFigure]]:
 def _top(result: Result) -> dict[str, Any] | None:
     if result.values.dtype == object:
         return None
-    entries = [entry for entry in result.top(_TOP) if entry.value != result.neutral]
+    order = strongest_first(result)
+    entries = [entry for entry in result.top(_TOP, by=order) if entry.value != result.neutral]
     if not entries:
         return None
     intervals = strongest_intervals(result, _TOP)[: len(entries)]
