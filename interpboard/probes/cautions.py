@@ -112,6 +112,25 @@ def _of_groups(rows: ProbeRows, groups: np.ndarray, joined: int, grouped: str) -
     return notes
 
 
+def repeated_shuffles(task: HeldOutTask, shuffled: list[HeldOutTask]) -> list[str]:
+    """How many of ``shuffled`` part the rows as ``task`` does; nothing where none does."""
+    own = _parted(task.answers)
+    same = sum(np.array_equal(_parted(other.answers), own) for other in shuffled)
+    if not same:
+        return []
+    return [
+        f"{same} of {len(shuffled)} shuffles give the labels as they are, for few groups can exchange "
+        f"theirs in few ways only: no p is below {(1 + same) / (1 + len(shuffled)):.2g}; give more groups"
+    ]
+
+
+def _parted(answers: np.ndarray) -> np.ndarray:
+    """Which rows [row] have one answer, whatever it is called: each by the first row that has it."""
+    _, first, at = np.unique(answers, return_index=True, return_inverse=True)
+    found: np.ndarray = first[at]
+    return found
+
+
 def surface_scores(
     rows: ProbeRows, task: HeldOutTask, shuffled: list[HeldOutTask]
 ) -> tuple[float, np.ndarray, list[str]]:

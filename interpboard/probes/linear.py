@@ -22,7 +22,7 @@ from interpboard.probes.activations import (
     read_rows_at,
     site_of,
 )
-from interpboard.probes.cautions import surface_scores, task_of
+from interpboard.probes.cautions import repeated_shuffles, surface_scores, task_of
 from interpboard.probes.fits import direction_of, fit_probe
 from interpboard.probes.held_out import HeldOutTask, interval_of, p_values, score_of
 from interpboard.results import Axis, LabelledArray, PromptInfo
@@ -89,6 +89,8 @@ def linear_probe(
     if len(names) > 1:
         raise BadParameter("linear_probe takes one dataset.", "probe_transfer takes several.")
     where = site_of(lm, site, layers, positions)
+    if save_layer != -1 and not save:
+        raise BadParameter("save_layer is of a direction that is saved.", "Name its file: save.")
     if save:
         _check_save(where, save_layer)
         prepare_place(save)
@@ -116,7 +118,7 @@ def linear_probe(
             "p_family": family,
         }
     length, at, surface = surface_scores(rows, task, shuffled)
-    notes += surface
+    notes += [*surface, *repeated_shuffles(task, shuffled)]
     if unfinished:
         notes.append(f"{unfinished} fits did not converge: raise the strength of the penalty")
     places = Axis("place", rows.places)

@@ -190,6 +190,25 @@ def test_rows_that_are_the_same_in_another_way_join_their_groups_too() -> None:
     assert (groups.tolist(), joined) == ([0, 0, 1], 1)
 
 
+def test_a_shuffle_leaves_each_label_in_as_many_groups_so_that_it_can_be_held_out() -> None:
+    labels, groups = np.array([0, 0, 1, 0, 1, 0, 1]), np.array([0, 0, 0, 1, 2, 3, 3])
+    changed = set()
+    for seed in range(50):
+        shuffled = shuffled_labels(labels, groups, seed)
+        changed.add(tuple(shuffled.tolist()))
+        for label in (0, 1):
+            there = [set(groups[own == label]) for own in (labels, shuffled)]
+            assert len(there[0]) == len(there[1])
+        assert sorted(shuffled) == sorted(labels)
+        grouped_folds(shuffled, groups, 2, 0)
+    assert len(changed) > 4
+    # One row that is labelled otherwise does not make the rows of all other groups independent.
+    groups, labels = np.repeat(np.arange(8), 6), np.repeat(np.arange(8) % 2, 6)
+    labels[0] = 1
+    shuffled = shuffled_labels(labels, groups, 1)
+    assert [len(np.unique(shuffled[groups == group])) for group in range(8)] == [2] + [1] * 7
+
+
 def test_chance_that_reads_as_well_is_counted_with_the_labels_as_they_are() -> None:
     observed = np.array([[0.9, 0.5]])
     null = np.array([[[0.5, 0.6]], [[0.4, 0.7]], [[0.95, 0.3]]])

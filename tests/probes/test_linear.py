@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from interpboard.analyze import analyze
 from interpboard.cli.main import main
@@ -24,6 +25,8 @@ from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.steps import bytes_of_a_layer
 from interpboard.runs.watch import SILENT
+from interpboard.visualization.intervals import strongest_intervals
+from interpboard.visualization.terminal import render
 from tests.lm import fingerprint, tiny_lm
 from tests.overflow import TOO_MUCH, overflowing_lm
 
@@ -197,6 +200,37 @@ def test_beside_the_score_stand_its_interval_and_what_chance_reads(rows: str) ->
     assert "shuffled" in result.to_text()
 
 
+def test_shuffles_that_give_the_labels_as_they_are_are_told_and_no_p_is_below_them(
+    tmp_path: Path,
+) -> None:
+    both = [("a", text, number) for number, text in enumerate(POSITIVE * 2)]
+    both += [("b", text, number) for number, text in enumerate(NEGATIVE * 2)]
+    rows = [{"text": f"{t} {n}", "label": own, "g": f"{own}{n % 2}"} for own, t, n in both]
+    result = probed(write(tmp_path / "few.csv", rows), shuffles=20, group="g")
+    [told] = [own for own in result.warnings if "as they are" in own]
+    same = int(told.split()[0])
+    assert 0 < same < 20
+    assert np.nanmin(result.extra["p_value"].values) >= (1 + same) / 21 - 1e-12
+    own = probed(write(tmp_path / "many.csv", rows), shuffles=20)
+    assert not any("as they are" in told for told in own.warnings)
+
+
+def test_the_strongest_place_of_numbers_is_where_most_is_read_not_where_least_is(
+    tmp_path: Path,
+) -> None:
+    rows = [{"text": text, "label": str(len(text))} for text in POSITIVE + NEGATIVE]
+    document = probe(tiny_lm(), write(tmp_path / "n.csv", rows), probe="ridge", shuffles=0)
+    result = document.results[0]
+    values = np.linspace(-3, 0.8, result.values.size).reshape(result.values.shape)  # R²
+    result = replace(result, values=values)
+    page = render(replace(document, results=(result,)), 200)
+    [line] = [own for own in page.splitlines() if own.startswith("strongest")]
+    assert line.split("[")[0].split()[-1] == "0.8"
+    assert "-3" not in line
+    ranked = [own.entry.value for own in strongest_intervals(result, values.size)]
+    assert ranked == values.ravel().tolist()[::-1]
+
+
 @pytest.mark.parametrize(
     ("labels", "params", "said"),
     [
@@ -210,6 +244,7 @@ def test_beside_the_score_stand_its_interval_and_what_chance_reads(rows: str) ->
         ("aabb", {"site": "z", "save": "x.safetensors"}, "cannot be added by steering"),
         ("aabb", {"layers": "0", "save": "x.safetensors", "save_layer": 1}, "not among the layers"),
         ("aabbcc", {"save": "x.safetensors"}, "There are 3 labels"),
+        ("aabb", {"save_layer": 1}, "save_layer is of a direction that is saved"),
     ],
 )
 def test_what_would_say_nothing_is_refused_in_a_line(
