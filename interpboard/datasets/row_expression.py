@@ -11,6 +11,7 @@ this: whatever else is written is refused, with the place and what was expected 
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable
@@ -174,7 +175,7 @@ class _Reader:
 
 def _beyond(name: str, sign: str, wanted: str) -> RowFits:
     limit = number_of(wanted)
-    if limit is None:
+    if limit is None or math.isnan(limit):  # no number is beyond it
         raise BadParameter(f"{sign} compares numbers, not {visible(wanted)[:40]!r}.", "Use =.")
     compared = _ORDER[sign]
 

@@ -88,6 +88,7 @@ def test_a_number_as_it_is_shown_is_the_row_and_the_next_one_is_not(value: float
         ('label="A', 'closing "'),
         ("n > many", "compares numbers"),
         ("n > 1_0", "compares numbers"),
+        ("n > nan", "compares numbers"),
         ("a and b=3", "a column and its value"),
         ("__import__('os')", "a sign"),
         ("(" * 60 + "n=1" + ")" * 60, "too many brackets"),
