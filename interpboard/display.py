@@ -202,6 +202,11 @@ def spoken_bytes(size: int) -> str:
     return f"{gib:,.0f} GiB" if gib >= 10 else f"{gib:.1f} GiB"
 
 
+def failed_words(results: int) -> str:
+    """How many ``results`` failed: a row that cannot be used has one for each analysis."""
+    return f"{results:,} {'result' if results == 1 else 'results'} failed"
+
+
 def spoken_seconds(seconds: float) -> str:
     """``0.4 s``, ``40 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 9.95:

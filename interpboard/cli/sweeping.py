@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from interpboard.cli.compute import ModelChoice, opened, opening_words
 from interpboard.cli.narration import progress, quiet_libraries, stdout_aside
 from interpboard.cli.streams import say
-from interpboard.display import spoken_seconds
+from interpboard.display import failed_words, spoken_seconds
 from interpboard.engine.threads import let_threads_sleep
 
 if TYPE_CHECKING:
@@ -108,11 +108,11 @@ def _teller(
 
 
 def pace_words(pace: SweepPace) -> str:
-    """``120 of 1,000 rows, 3 failed, 12 rows/s, 1 min left``."""
+    """``120 of 1,000 rows, 3 results failed, 12 rows/s, 1 min left``."""
     of = "" if pace.of is None else f" of {pace.of:,}"
     words = [f"{pace.rows:,}{of} rows"]
     if pace.failed:
-        words.append(f"{pace.failed:,} failed")
+        words.append(failed_words(pace.failed))
     if pace.rows_computed:
         words.append(f"{pace.rate:.3g} rows/s")
     if pace.left is not None:
@@ -128,7 +128,7 @@ def ended_lines(pace: SweepPace, output: Path) -> list[str]:
     lines = [f"{pace.rows:,} rows, {pace.computed:,} results computed{known}: {output}"]
     lines += [f"{why}; the others computed its rows" for why in pace.lost]
     reasons = sorted(pace.reasons.items(), key=lambda item: -item[1])
-    lines += [f"{number:,} failed: {reason}" for reason, number in reasons[:_REASONS]]
+    lines += [f"{failed_words(number)}: {reason}" for reason, number in reasons[:_REASONS]]
     if len(reasons) > _REASONS:
         lines.append(f"and {len(reasons) - _REASONS} other reasons, in the parts' column error")
     if pace.passing:

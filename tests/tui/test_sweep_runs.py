@@ -106,16 +106,20 @@ async def test_how_far_it_is_stands_in_the_table_the_status_line_and_the_log(
     async with begun(tmp_path) as (b, out):
         (tmp_path / "swept").rename(out)
         stands(out, "running", 5, failed=1)
-        await until(b, lambda: "sweep 5 of 12 rows, 1 failed, 2 rows/s, 4.0 s left" in b.lines()[0])
+        await until(
+            b, lambda: "sweep 5 of 12 rows, 1 result failed, 2 rows/s, 4.0 s left" in b.lines()[0]
+        )
         await until(b, lambda: b.lines()[0].strip().startswith("Sweep  new"))
         await b.pilot.resize_terminal(50, 20)
         # Where there is no room for all of it, how far it is stays.
-        await until(b, lambda: b.lines()[0].rstrip() == " Sweep  new  sweep 5 of 12 rows, 1 failed")
+        await until(
+            b, lambda: b.lines()[0].rstrip() == " Sweep  new  sweep 5 of 12 rows, 1 result failed"
+        )
         await b.pilot.resize_terminal(120, 40)
         await b.press("q")
         assert "sweep 5 of 12 rows" in b.lines()[0]
         await b.press("L")
-        assert "sweep 5 of 12 rows, 1 failed" in b.screen
+        assert "sweep 5 of 12 rows, 1 result failed" in b.screen
         await b.press("q", "x")
         assert "Only a sweep runs" in b.messages[-1]
         stands(out, "done", NUMBER, failed=1, passing=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from interpboard.display import spoken_bytes, spoken_seconds
+from interpboard.display import failed_words, spoken_bytes, spoken_seconds
 from tui.commands.command import keyed
 from tui.dialogs.plan_words import PlanSaid
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def standing_words(standing: SweepStanding) -> str:
-    """``120 of 1,000 rows, 3 failed, 12 rows/s, 1 min left``."""
+    """``120 of 1,000 rows, 3 results failed, 12 rows/s, 1 min left``."""
     of = "" if standing.of is None else f" of {standing.of:,}"
     words = [f"{standing.rows:,}{of} rows"]
-    words += [f"{standing.failed:,} failed"] if standing.failed else []
+    words += [failed_words(standing.failed)] if standing.failed else []
     words += [f"{standing.rate:.3g} rows/s"] if standing.rate else []
     words += [f"{spoken_seconds(standing.left)} left"] if standing.left is not None else []
     return ", ".join(words)
