@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from interpboard.datasets.class_names import ClassNames
 from interpboard.datasets.columns import Columns
@@ -40,11 +40,24 @@ def arrow_rows(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]
             batches = (file.get_batch(i) for i in range(file.num_record_batches))
             schema = file.schema
         else:
-            batches = ipc.open_stream(raw)
-            schema = batches.schema
+            stream = ipc.open_stream(raw)
+            batches, schema = _of_stream(stream, raw), stream.schema
         check_columns(path, columns, schema.names)
         names = ClassNames.of_schema(schema.metadata)
         yield from _of_batches(path, iter(batches), columns, names, first)
+
+
+def _of_stream(stream: Any, raw: IO[bytes]) -> Iterator[Any]:
+    """The batches of ``stream``, which reads ``raw``. One that is cut between two batches reads as whole but
+    for the mark of its end, which every writer sets that comes to it."""
+    while True:
+        before = raw.tell()
+        batch = next(stream, None)
+        if batch is None:
+            if raw.tell() == before:
+                raise OSError("the mark of its end is missing")
+            return
+        yield batch
 
 
 def _of_batches(

@@ -46,6 +46,9 @@ _REMEDY = "Write: clean => corrupted | target | foil. In a prompt, \\=> and \\| 
 
 Words = tuple[str, ...]
 
+_HAS_RETURN = "has a carriage return, which ends lines of another kind"
+_OTHER_ENDS = "End lines with line feeds; of one prompt write it in JSONL."
+
 
 @dataclass(frozen=True)
 class DatasetLine:
@@ -136,7 +139,11 @@ def dataset_lines(text: str | Iterable[str], source: str = "") -> list[DatasetLi
 
 def read_line(text: str, number: int = 1, source: str = "") -> DatasetLine | None:
     """What one line says, with its ``problem`` where it says nothing usable; None for a comment or none."""
-    if not text.strip() or _COMMENT.match(text):
+    if not text.strip():
+        return None
+    if "\r" in text.rstrip():  # many prompts as one, or as a comment
+        return DatasetLine(text, number, source, problem=_HAS_RETURN, remedy=_OTHER_ENDS)
+    if _COMMENT.match(text):
         return None
     try:
         fields = _of_json(text)

@@ -57,6 +57,23 @@ def test_dates_decimals_and_bytes_are_kept_as_text(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_stream_that_is_cut_between_two_batches_is_not_read_as_whole(tmp_path: Path) -> None:
+    path, ends = tmp_path / "a.arrow", []
+    # Ends like the mark of a stream's end.
+    table = pa.table({"text": TEXT, "n": pa.array([7, 7, -1, 0], pa.int32())})
+    with path.open("wb") as file, ipc.new_stream(file, table.schema) as writer:
+        for batch in table.to_batches(max_chunksize=2):
+            writer.write_batch(batch)
+            ends.append(file.tell())
+    assert [row.text for row in rows(path)] == TEXT.to_pylist()
+    whole = path.read_bytes()
+    assert ends[-1] < len(whole)
+    for end in ends:
+        path.write_bytes(whole[:end])
+        with pytest.raises(BadParameter, match=r"mark of its end is missing\. Was it cut short"):
+            rows(path)
+
+
 def test_a_date_or_a_decimal_may_be_the_label_and_half_a_position_is_none() -> None:
     assert row_of_record({"text": "a", "label": date(2020, 1, 2)}, 0, "").label == "2020-01-02"
     assert row_of_record({"text": "a", "label": Decimal("1.50")}, 0, "").label == "1.50"

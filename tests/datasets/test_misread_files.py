@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -81,6 +82,24 @@ def test_lines_that_carriage_returns_end_are_not_one_prompt(tmp_path: Path, form
         path.write_bytes(b"text,n\na,1\rb,2\n")
         problem = "is no CSV: a carriage return stands outside quotes"
         assert [row.problem for row in rows(path)] == [problem]
+
+
+@pytest.mark.parametrize("before", ["", "# by hand\r", "clean\n", "# by hand\nclean\n"])
+def test_a_line_with_carriage_returns_is_no_prompt_and_no_comment(
+    tmp_path: Path, before: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(f"{before}a\rb\rc\nlast\r\n".encode())
+    *_, bad, last = rows(path)
+    assert bad.problem.startswith("has a carriage return")
+    assert (last.text, last.problem) == ("last", "")
+    *_, line, end = dataset_lines(path.read_bytes().decode(), path.name)
+    with pytest.raises(BadParameter, match="has a carriage return"):
+        line.usable()
+    assert end.clean == "last"
+    path.with_suffix(".jsonl").write_text(json.dumps({"text": "a\rb"}))
+    (row,) = rows(path.with_suffix(".jsonl"))
+    assert row.text == "a\rb"
 
 
 @pytest.mark.parametrize("form", ["jsonl", "json"])
