@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.files import atomic
@@ -72,6 +73,13 @@ class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
         if self.state != "running":
             return False
         return self.host != socket.gethostname() or _lives(self.pid)
+
+    @property
+    def by_here(self) -> SweepWorkers:
+        """Who goes on with it: as many as before, but of what ran on another machine one a core of this."""
+        ours = self.host in ("", socket.gethostname()) or self.by.ray or self.by.gpus_per_worker
+        cores = len(os.sched_getaffinity(0))
+        return self.by if ours else replace(self.by, workers=min(self.by.workers, cores))
 
 
 @contextmanager

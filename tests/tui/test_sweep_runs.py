@@ -159,6 +159,22 @@ async def test_a_sweep_whose_process_was_killed_says_that_what_it_wrote_is_kept(
         assert "The sweep goes on, by 3 workers as before" in b.messages[-1]
 
 
+async def test_a_sweep_of_another_machine_goes_on_by_no_more_workers_than_cores_here(
+    tmp_path: Path, process: Process
+) -> None:
+    out, cores = swept(tmp_path, MODEL), len(os.sched_getaffinity(0))
+    min((out / "rows").glob("part-*.parquet")).unlink()
+    stands(out, "stopped", 5, workers=cores + 30)
+    there = msgspec.json.decode((out / "standing.json").read_bytes()) | {"host": "elsewhere"}
+    atomic.write_bytes(out / "standing.json", msgspec.json.encode(there))
+    async with opened(out) as b:
+        await b.press("r")
+        words = process.words
+        given = words[words.index("--workers") + 1] if "--workers" in words else "1"
+        assert given == str(cores)
+        assert f"one a core here, of {cores + 30} on another machine" in b.messages[-1]
+
+
 async def test_a_folder_that_holds_something_else_is_refused_in_the_box(
     tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:

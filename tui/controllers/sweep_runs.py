@@ -206,7 +206,8 @@ class SweepRuns:
             return
         said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         try:
-            by = standing.by if on and standing is not None else SweepWorkers()
+            before = standing if on and standing is not None else None
+            by = SweepWorkers() if before is None else before.by_here
             words = sweep_words(dataset, request, model, out, level, by)
             self._begun[out] = (self._spawn(words, said), said)
         except InterpBoardError as error:
@@ -215,7 +216,7 @@ class SweepRuns:
         except OSError as error:
             self._tell(f"The sweep cannot be started: {error.strerror or error}.", "error")
             return
-        self._tell(begun_words(by.workers, on=on))
+        self._tell(begun_words(by.workers, None if before is None else before.by.workers, on=on))
         self._say("sweep: opening the model")
         self.watch(out)
 

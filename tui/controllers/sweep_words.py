@@ -23,10 +23,13 @@ def standing_words(standing: SweepStanding) -> str:
     return ", ".join(words)
 
 
-def begun_words(workers: int, *, on: bool) -> str:
-    """That a sweep begins, or goes ``on``, by how many."""
+def begun_words(workers: int, before: int | None, *, on: bool) -> str:
+    """That a sweep begins, or goes ``on``, by how many, and how many it had ``before``."""
     begins = "goes on" if on else "begins"
     by = f", by {workers} workers as before" if on and workers > 1 else ""
+    if before is not None and before > workers:
+        many = "1 worker" if workers == 1 else f"{workers} workers"
+        by = f", by {many}, one a core here, of {before:,} on another machine"
     return keyed(
         f"The sweep {begins}{by}; it runs on when the app is left. {{key:dataset_stop}} stops it."
     )
