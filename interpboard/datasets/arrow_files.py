@@ -37,7 +37,7 @@ def arrow_rows(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]
         raw.seek(0)
         if begins == b"ARROW1":
             file = ipc.open_file(raw)
-            batches = (file.get_batch(i) for i in range(file.num_record_batches))
+            batches: Iterator[Any] = map(file.get_batch, range(file.num_record_batches))
             schema = file.schema
         else:
             stream = ipc.open_stream(raw)
