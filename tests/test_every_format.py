@@ -10,7 +10,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -29,8 +28,8 @@ from tests.classifiers import choosing
 from tests.html.test_page import words
 from tests.mixtures import mixture
 from tests.models.test_sentence_encoders import folder as sentence_encoder
+from tests.schema import validator
 
-SCHEMA = Path(__file__).parent.parent / "docs" / "schema.json"
 TEXT, CORRUPTED = "The capital of France is", "The capital of Italy is"
 # What an analysis cannot do without, and what makes it small.
 REQUIRED = {
@@ -167,7 +166,7 @@ def test_every_form_of_the_command_line_holds_it_or_is_refused_by_name(
     assert title in words(shown[Format.html])
     saved = json.loads(shown[Format.json])
     assert saved == json.loads(document.to_json())
-    jsonschema.validate(saved, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    validator().validate(saved)
     rows = [r for r in csv.DictReader(StringIO(shown[Format.csv])) if r["array"] == "values"]
     wanted = np.where(np.isfinite(result.values), result.values, np.nan).reshape(-1)
     np.testing.assert_allclose([float(row["value"] or "nan") for row in rows], wanted, rtol=1e-6)

@@ -22,15 +22,12 @@ from interpboard.results import (
     unpack,
 )
 from tests import sample
-
-SCHEMA_FILE = Path(__file__).parent.parent / "docs" / "schema.json"
+from tests.schema import validator
 
 
 @pytest.fixture(scope="module")
 def schema() -> jsonschema.Draft202012Validator:
-    described = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(described)
-    return jsonschema.Draft202012Validator(described)
+    return validator()
 
 
 def same(a: Document, b: Document, *, infinite: bool) -> bool:

@@ -24,9 +24,9 @@ from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.sweep import sweep
 from tests.lm import tiny_lm
+from tests.schema import validator
 
 LM = tiny_lm("gpt2", torch.float64)
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema.json").read_text())
 ROWS = [
     {"text": "Rome is the", "target": "a", "foil": "b", "label": "A"},
     {"text": "Paris is the", "target": "a", "foil": "b", "label": "A"},
@@ -45,7 +45,7 @@ def swept(folder: Path, save: str = "values", metric: str = "logit_diff") -> Pat
 
 
 def valid(document: Document) -> None:
-    jsonschema.validate(json.loads(document.to_json()), SCHEMA)
+    validator().validate(json.loads(document.to_json()))
 
 
 @pytest.mark.parametrize("metric", ["logit", "logit_diff"])
@@ -57,7 +57,7 @@ def test_means_groups_and_their_difference_keep_to_the_schema(
     saved = json.loads((out / "aggregate.json").read_text(encoding="utf-8"))
     assert {result["metric"]["position"] for result in saved["results"]} == {-1}
     assert len(saved["results"]) == (8 if save == "values" else 6)
-    jsonschema.validate(saved, SCHEMA)
+    validator().validate(saved)
 
 
 def test_a_mean_of_some_rows_and_the_difference_of_two_sweeps_do_too(tmp_path: Path) -> None:
