@@ -6,15 +6,13 @@ import dataclasses
 import json
 import tracemalloc
 import zlib
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 import torch
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from interpboard.analyze import BegunAnalysis, begin
 from interpboard.errors import Cancelled
@@ -36,8 +34,8 @@ from tests.alive import Alive
 from tests.classifiers import choosing
 from tests.lm import TEXT, tiny_lm
 from tests.mixtures import mixture
+from tests.schema import validator
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "schema.json"
 CORRUPTED = TEXT.replace("Eiffel", "Paris")
 NEEDED: dict[str, dict[str, Any]] = {
     "activation_patching": {"corrupted": CORRUPTED, "preview": True},
@@ -93,6 +91,27 @@ class Stopper:
         return len(self.kept) - self.before
 
 
+@dataclasses.dataclass
+class Stopped:
+    """A job that was run to its end, and once more until it had three cells."""
+
+    job: BegunAnalysis
+    whole: Stopper
+    expected: Result
+    first: Stopper
+
+
+@cache
+def stopped(name: str) -> Stopped:
+    job = begun(name)
+    whole = Stopper(job)
+    expected = job.run(whole.watch)
+    first = Stopper(job, most=3)
+    with pytest.raises(Cancelled):
+        job.run(first.watch)
+    return Stopped(job, whole, expected, first)
+
+
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """One prompt a step, so that there is something to stop between."""
@@ -113,15 +132,11 @@ def same(one: Result, other: Result) -> None:
 def test_stopped_and_gone_on_with_it_gives_the_same_and_computes_each_cell_once(
     name: str, small_steps: None
 ) -> None:
-    job = begun(name)
-    whole = Stopper(job)
-    expected = job.run(whole.watch)
-    first = Stopper(job, most=3)
-    with pytest.raises(Cancelled):
-        job.run(first.watch)
+    begun_once = stopped(name)
+    job, first, whole = begun_once.job, begun_once.first, begun_once.whole
     assert 3 <= first.computed < whole.computed
     again = Stopper(begun(name), first.kept.cells)
-    same(job.run(again.watch), expected)
+    same(job.run(again.watch), begun_once.expected)
     assert first.computed + again.computed == whole.computed
 
 
@@ -129,11 +144,8 @@ def test_stopped_and_gone_on_with_it_gives_the_same_and_computes_each_cell_once(
 def test_what_was_shown_when_it_stopped_is_exact_where_it_is_said_to_be(
     name: str, small_steps: None
 ) -> None:
-    job = begun(name)
-    expected = job.run(Watch())
-    first = Stopper(job, most=3)
-    with pytest.raises(Cancelled):
-        job.run(first.watch)
+    begun_once = stopped(name)
+    job, expected, first = begun_once.job, begun_once.expected, begun_once.first
     total = 1000
     partial = job.nothing_yet.so_far(first.shown, first.kept.cells, total, ANALYSES[name].cells)
     assert partial.partial is not None
@@ -200,10 +212,7 @@ def test_a_value_that_is_no_number_is_kept_as_what_was_computed() -> None:
 
 @pytest.mark.parametrize("name", KEPT)
 def test_a_partial_result_says_that_it_is_one_in_every_form(name: str, small_steps: None) -> None:
-    job = begun(name)
-    first = Stopper(job, most=3)
-    with pytest.raises(Cancelled):
-        job.run(first.watch)
+    job, first = stopped(name).job, stopped(name).first
     result = job.nothing_yet.so_far(first.shown, first.kept.cells, 77, ANALYSES[name].cells)
     said = str(result.partial)
     document = Document(model=job.lm.info, prompt=job.prompt, results=(result,))
@@ -215,16 +224,15 @@ def test_a_partial_result_says_that_it_is_one_in_every_form(name: str, small_ste
     if result.axes:
         assert said in result.plot().get_suptitle().replace("\n", " ")
         assert said in str(result.plot_interactive().layout.title.text).replace("<br>", " ")
-    jsonschema.validate(json.loads(document.to_json()), json.loads(SCHEMA.read_text()))
+    validator().validate(json.loads(document.to_json()))
     again = Document.from_json(document.to_json()).results[0].partial
     assert again is not None
     assert result.partial is not None
     assert str(again) == said
-    uninterrupted = begun(name).run(Watch())
     for cells in (again.cells, unpack(pack(result), Result).partial.cells):  # type: ignore[union-attr]
-        gone_on = Stopper(begun(name), cells)
-        assert gone_on.before == first.computed
-        same(job.run(gone_on.watch), uninterrupted)
+        for own, saved in zip(astuple(first.kept.cells), astuple(cells), strict=True):
+            np.testing.assert_array_equal(saved, own)  # gone on with in the tests above
+        assert Stopper(begun(name), cells).before == first.computed
 
 
 def test_a_checksum_is_of_all_values_and_holds_few_of_them_at_a_time(
