@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import itertools
@@ -28,6 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
     assert sys.__stderr__ is not None
     gc.disable()  # until all is imported
     config.stash[STDERR] = os.dup(sys.__stderr__.fileno())  # before it is captured
+    proofs = contextlib.ExitStack()
+    proofs.enter_context(
+        proved_once.folder_of_proofs()
+    )  # xdist's processes share that of the first
+    config.add_cleanup(proofs.close)
 
 
 def pytest_collection_finish() -> None:
@@ -56,7 +62,7 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[object]:
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """A test that no exception ends ends its process, with the stacks on standard error."""
     faulthandler.dump_traceback_later(STUCK_S, exit=True, file=item.config.stash[STDERR])
-    proved_once.anew[0] = item.path.parent.name == "models"
+    proved_once.anew[0] = proved_once.is_about_proofs(item.path)
     try:
         return (yield)
     finally:

@@ -3,7 +3,7 @@
 Hundreds of tests open the demo model or one of the same tiny ones, as users do, and to prove it is most of
 that. What was proved is known by all that a proof sees: every weight to its last bit, the classes of modules
 and their settings, which module is which part. A model on which anybody has hung something is proved each
-time, and so are all models in tests of models.
+time, and so are all models in tests of models, but for files that are about something else.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import os
 import pickle
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,8 +21,19 @@ from pathlib import Path
 from typing import Any
 
 PROVING = ("self_check", "check_encoder", "check_strips")
+WHERE = "PROOFS_OF_TESTS"
 SIMPLE = (bool, int, float, str, type(None))
 anew = [False]
+OF_OTHER_THINGS = {  # files of tests/models that never change how a model is proved
+    "test_adapter_files", "test_adapters", "test_checkpoint", "test_checkpoint_fuzz", "test_choices",
+    "test_classifiers", "test_division", "test_encoders", "test_gguf", "test_hub_cache",
+    "test_masked_models", "test_pooling", "test_sentence_encoders", "test_sources", "test_text_pairs",
+}  # fmt: skip
+
+
+def is_about_proofs(path: Path) -> bool:
+    """Whether the tests of a file want each model proved, however often it was."""
+    return path.parent.name == "models" and path.stem not in OF_OTHER_THINGS
 
 
 @contextlib.contextmanager
@@ -32,7 +43,27 @@ def shared() -> Iterator[None]:
     if loaded is None:  # none of the tests opens a model in this process
         yield
         return
-    folder = Path(tempfile.mkdtemp(prefix="proved-"))
+    with folder_of_proofs() as folder, _kept_in(loaded, folder):
+        yield
+
+
+@contextlib.contextmanager
+def folder_of_proofs() -> Iterator[Path]:
+    """One for all processes that are started while it is open."""
+    place = os.environ.get(WHERE)
+    if place is not None:
+        yield Path(place)
+        return
+    with tempfile.TemporaryDirectory(prefix="proved-") as place:
+        os.environ[WHERE] = place
+        try:
+            yield Path(place)
+        finally:
+            del os.environ[WHERE]
+
+
+@contextlib.contextmanager
+def _kept_in(loaded: Any, folder: Path) -> Iterator[None]:
     own = {name: getattr(loaded, name) for name in PROVING}
     for name, prove in own.items():
         setattr(loaded, name, kept(prove, folder))
@@ -41,7 +72,6 @@ def shared() -> Iterator[None]:
     finally:
         for name, prove in own.items():
             setattr(loaded, name, prove)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def kept(prove: Callable[[Any], Any], folder: Path) -> Callable[[Any], Any]:
@@ -75,7 +105,7 @@ def seen_of(anatomy: Any) -> str | None:
         if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
             return None
         names.setdefault(id(module), name)
-        settings = {k: v for k, v in vars(module).items() if isinstance(v, SIMPLE)}
+        settings = {k: repr(v) for k, v in vars(module).items() if _is_simple(v)}
         settings.pop("training", None)  # proofs are made in evaluation mode
         of_class = f"{type(module).__module__}.{type(module).__qualname__}"
         add += [name, of_class, id(type(module).forward), sorted(settings.items())]
@@ -90,6 +120,14 @@ def seen_of(anatomy: Any) -> str | None:
         add += [field.name, _described(getattr(anatomy, field.name), names)]
     digest.update(repr(add).encode())
     return digest.hexdigest()
+
+
+def _is_simple(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_simple(each) for pair in value.items() for each in pair)
+    if isinstance(value, (list, tuple, set)):
+        return all(map(_is_simple, value))
+    return isinstance(value, SIMPLE)
 
 
 def _described(value: Any, names: dict[int, str]) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,13 @@ import torch
 
 from interpboard.models.anatomy import find_anatomy
 from interpboard.models.proof.selfcheck import self_check
-from tests.proved_once import kept, seen_of
+from tests.proved_once import (
+    OF_OTHER_THINGS,
+    folder_of_proofs,
+    is_about_proofs,
+    kept,
+    seen_of,
+)
 from tests.tiny import tiny_model
 
 
@@ -39,6 +47,7 @@ def _another_class(model: Any) -> None:
 CHANGES: dict[str, Callable[[Any], None]] = {
     "a weight in its last places": _nudged,
     "a scale": _rescaled,
+    "a scale in a dictionary": lambda model: vars(model.model).update(scaling={"default": 2.0}),
     "a class": _another_class,
     "the configuration": lambda model: setattr(model.config, "rms_norm_eps", 0.5),
     "a number format": lambda model: model.to(torch.bfloat16),
@@ -82,3 +91,21 @@ def test_what_is_kept_is_what_was_proved(tmp_path: Path) -> None:
     anatomy = find_anatomy(tiny_model("gemma2"))
     first = proved(anatomy)
     assert proved(anatomy) == first == self_check(anatomy)
+
+
+def test_files_that_are_about_proofs_are_not_among_those_that_are_not() -> None:
+    here = Path(__file__).parent / "models"
+    names = {path.stem for path in here.glob("test_*.py")}
+    assert names >= OF_OTHER_THINGS
+    assert is_about_proofs(here / "test_selfcheck.py")
+    assert not is_about_proofs(here / "test_adapters.py")
+    assert not is_about_proofs(Path(__file__))
+    for name in OF_OTHER_THINGS:
+        assert "interpboard.models.proof" not in (here / f"{name}.py").read_text(), name
+
+
+def test_processes_that_are_started_meanwhile_share_what_was_proved() -> None:
+    with folder_of_proofs() as own:
+        program = "from tests.proved_once import folder_of_proofs\nwith folder_of_proofs() as at: print(at)"
+        told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout.strip() == str(own)
