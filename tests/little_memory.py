@@ -6,6 +6,7 @@ is set once a short prompt of the same was computed.
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 
 from interpboard.analyze import analyze
 from interpboard.errors import Unaffordable
+from interpboard.models import memory
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs import steps
 from interpboard.runs.prompt import make_prompt
@@ -96,7 +98,17 @@ def refused(mib: int) -> None:
         print("and", len(record(lm, advised, ("pattern",)).sites["pattern"]), "layers of", fits)
 
 
+def allowed(mib: int) -> None:
+    """A tensor of half of what an analysis may take. Prints what it may take before it and behind."""
+    os.environ["INTERPBOARD_MEMORY_MIB"] = str(mib)
+    memory.begin_allowance(torch.device("cpu"))
+    before = memory.free_memory(torch.device("cpu"))
+    taken = torch.ones(mib << 17)
+    print(before, memory.free_memory(taken.device))
+
+
 WHAT: dict[str, Callable[[int], None]] = {
+    "allowed": allowed,
     "patterns": patterns,
     "circuit": circuit,
     "neurons": neurons,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from interpboard.planning import counted_passes
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.steps import bytes_of_a_layer
+from tests.forks import program
 from tests.lm import case, tiny_lm
 from tests.patching.test_activation import CLEAN, CORRUPTED
 
@@ -178,14 +180,15 @@ def test_an_analysis_takes_no_more_than_the_user_allows(monkeypatch: pytest.Monk
     monkeypatch.setattr(memory, "_free", lambda _device: 1 << 40)
     assert memory.left_of_allowance(CPU) is None
     assert memory.free_memory(CPU) == 1 << 40
+    held = [50 << 20]
+    monkeypatch.setattr(memory, "_held", lambda _device: held[0])
     monkeypatch.setenv("INTERPBOARD_MEMORY_MIB", "256")
     memory.begin_allowance(CPU)
-    before = memory.free_memory(CPU)
-    assert 200 << 20 < before <= 256 << 20
-    taken = torch.ones(128 << 18)  # 128 MiB
-    assert before - memory.free_memory(CPU) == pytest.approx(taken.nbytes, rel=0.1)
+    assert memory.free_memory(CPU) == 256 << 20
+    held[0] += 128 << 20
+    assert memory.free_memory(CPU) == 128 << 20
     with pytest.raises(
-        Unaffordable, match=r"200 MiB, and 12\d MiB may be taken \(memory_mib\). Do less"
+        Unaffordable, match=r"200 MiB, and 128 MiB may be taken \(memory_mib\). Do less"
     ):
         memory.require_room(CPU, 200 << 20, "It", "Do less.")
     with pytest.raises(Unaffordable, match=r"\(memory_mib\). Raise memory_mib\.$"):
@@ -193,7 +196,18 @@ def test_an_analysis_takes_no_more_than_the_user_allows(monkeypatch: pytest.Monk
     with pytest.raises(Unaffordable, match=r"Shorten the prompt to \d+ tokens, or raise m"):
         memory.require_room_for_tokens(CPU, lambda n: n << 20, 200, "It")
     memory.begin_allowance(CPU)  # of the next analysis: what is held by then is not its own
-    assert memory.free_memory(CPU) > 200 << 20
+    assert memory.free_memory(CPU) == 256 << 20
+    held[0] -= 100 << 20
+    assert memory.free_memory(CPU) == 256 << 20
+
+
+def test_what_a_process_takes_is_counted_against_what_it_may_take() -> None:
+    ended = subprocess.run(
+        program("tests.little_memory", "allowed", "256"),
+        capture_output=True, text=True, timeout=200, check=True,
+    )  # fmt: skip
+    before, behind = map(int, ended.stdout.split())
+    assert before - behind == pytest.approx(128 << 20, rel=0.1)
 
 
 def test_pages_of_files_that_are_read_for_the_first_time_are_not_what_an_analysis_takes() -> None:
