@@ -254,7 +254,7 @@ def test_lines_differ_without_colour() -> None:
     ),
     st.integers(1, 100), st.integers(1, 40), st.booleans(), st.text(max_size=12),
 )  # fmt: skip
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_plot_is_never_wider_nor_higher_than_its_room(
     rows: list[list[float]], width: int, height: int, ascii_only: bool, name: str
 ) -> None:

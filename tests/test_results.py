@@ -65,7 +65,7 @@ def test_the_pipe_gives_back_the_document_exactly(document: Document) -> None:
     assert same(document, unpack(pack(document), Document), infinite=True)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(sample.documents())
 def test_json_is_strict_without_nan(document: Document) -> None:
     def refuse(constant: str) -> None:
@@ -127,7 +127,7 @@ def test_the_first_result_of_an_analysis_is_found_by_name() -> None:
         sample.full().result("nothing")
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(sample.documents())
 def test_every_document_keeps_to_the_schema(
     schema: jsonschema.Draft202012Validator, document: Document

@@ -168,7 +168,7 @@ def test_a_lone_result_has_the_section_it_has_in_a_document() -> None:
     assert {row["model"] for row in rows} == {""}
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(sample.documents())
 def test_a_lone_result_comes_back_from_its_json(document: Document) -> None:
     for result in document.results:
