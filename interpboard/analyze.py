@@ -56,7 +56,7 @@ def analyze(
     lm, prompt = prompt_of(lm, text)
     for name, options in parsed.items():
         refuse_beforehand(name, lm, prompt, options)
-    runs = CleanRuns(lm, (s for name in parsed for s in ANALYSES[name].records_with(parsed[name])))
+    runs = CleanRuns(lm, [s for name in parsed for s in ANALYSES[name].records_with(parsed[name])])
     with sharing(runs), memory_named("A run of the prompt", _SMALLER):
         resolved = metric_for(lm, prompt, metric, parsed)
     results: list[Result] = []
@@ -130,16 +130,18 @@ def begin(
     params: Mapping[str, Any],
     *,
     bare: bool = False,
+    runs: CleanRuns | None = None,
 ) -> BegunAnalysis:
     """One analysis, its name and parameters checked, and the metric of the clean run measured.
 
-    ``bare``: nothing is put around a text.
+    ``bare``: nothing is put around a text. ``runs``: of a request before, whose clean run may serve this one.
     """
     known = find_analysis(analysis)
     parsed = known.parse(params)
     lm, prompt = prompt_of(lm, text, bare=bare)
     refuse_beforehand(analysis, lm, prompt, parsed)
-    runs = CleanRuns(lm, known.records_with(parsed))
+    sites = known.records_with(parsed)
+    runs = CleanRuns(lm, sites) if runs is None else runs.going_on(lm, prompt, sites)
     with sharing(runs), memory_named("A run of the prompt", _SMALLER):
         resolved = metric_for(lm, prompt, metric, (analysis,))
     return BegunAnalysis(lm, prompt, resolved, known, parsed, runs)

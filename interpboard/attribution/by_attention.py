@@ -9,7 +9,7 @@ from interpboard.attribution.attention_rollout import attention_rollout
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
-from interpboard.runs.metrics import prompt_and_metric
+from interpboard.runs.on_text import on_text
 
 
 class AttentionAttributor(ModelContext):
@@ -22,16 +22,16 @@ class AttentionAttributor(ModelContext):
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Shares [token] by the product of the layers' attention; see ``attention_rollout``."""
-        return attention_rollout(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(attention_rollout, self.lm, text, metric, **options)
 
     def attention_flow(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Maximum flow [token] through the layers' attention; see ``attention_flow``."""
-        return attention_flow(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(attention_flow, self.lm, text, metric, **options)
 
     def value_weighted_rollout(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Shares [token] by the norms of what moves; see ``value_weighted_rollout``."""
-        return value_weighted_rollout(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(value_weighted_rollout, self.lm, text, metric, **options)

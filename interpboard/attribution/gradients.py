@@ -13,7 +13,7 @@ from interpboard.attribution.saliency import saliency
 from interpboard.attribution.smoothgrad import smoothgrad
 from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
-from interpboard.runs.metrics import prompt_and_metric
+from interpboard.runs.on_text import on_text
 
 
 class GradientAttributor(ModelContext):
@@ -25,40 +25,38 @@ class GradientAttributor(ModelContext):
 
     def saliency(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Size of the gradient [token]; see ``saliency``."""
-        return saliency(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(saliency, self.lm, text, metric, **options)
 
     def grad_x_input(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Gradient times input [token], signed; see ``grad_x_input``."""
-        return grad_x_input(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(grad_x_input, self.lm, text, metric, **options)
 
     def integrated_gradients(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Share of the metric's change from a baseline [token]; see ``integrated_gradients``."""
-        return integrated_gradients(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(integrated_gradients, self.lm, text, metric, **options)
 
     def smoothgrad(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Size of the mean gradient over noisy copies [token]; see ``smoothgrad``."""
-        return smoothgrad(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(smoothgrad, self.lm, text, metric, **options)
 
     def noise_tunnel(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Mean score over noisy copies [token]; see ``noise_tunnel``."""
-        return noise_tunnel(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(noise_tunnel, self.lm, text, metric, **options)
 
     def lrp(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Relevance [token] by the rules of AttnLRP; see ``lrp``."""
-        return lrp(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(lrp, self.lm, text, metric, **options)
 
     def continuation(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Every generated token to every earlier one; see ``continuation_attribution``."""
-        return continuation_attribution(
-            self.lm, *prompt_and_metric(self.lm, text, metric), **options
-        )
+        return on_text(continuation_attribution, self.lm, text, metric, **options)

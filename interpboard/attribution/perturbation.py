@@ -8,7 +8,7 @@ from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.shapley import shapley
 from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
-from interpboard.runs.metrics import prompt_and_metric
+from interpboard.runs.on_text import on_text
 
 
 class PerturbationAttributor(ModelContext):
@@ -22,8 +22,8 @@ class PerturbationAttributor(ModelContext):
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """What is lost without the token [token], signed; see ``occlusion``."""
-        return occlusion(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(occlusion, self.lm, text, metric, **options)
 
     def shapley(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Shapley values [token] by sampling, signed; see ``shapley``."""
-        return shapley(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
+        return on_text(shapley, self.lm, text, metric, **options)

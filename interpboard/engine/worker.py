@@ -31,6 +31,7 @@ from interpboard.runs.speed import Speed
 
 if TYPE_CHECKING:
     from interpboard.models.language_model import LanguageModel
+    from interpboard.runs.clean_runs import CleanRuns
 
 WRONG_VERSION = 3  # exit code
 GREETING_S = 5.0
@@ -52,6 +53,7 @@ class Worker:
         self.queue = queue
         self.lm: LanguageModel | None = None
         self.speed, self.measured = Speed(), MeasuredMetrics()  # of the model
+        self.runs: CleanRuns | None = None  # of the prompt that was asked about last
         self.kept_jobs = KeptJobs()
 
     def serve(self) -> None:
@@ -122,6 +124,7 @@ class Worker:
         from interpboard.models.language_model import open_model
         from interpboard.models.memory import memory_named
 
+        self.runs = None
         _ = torch.zeros(1)  # its thread pool starts here, not inside the first timed job
         with memory_named(
             f"The model {request.model}", "Use --dtype bfloat16, or a smaller model."
@@ -157,8 +160,10 @@ class Worker:
         from interpboard.analyze import begin
 
         begun = begin(
-            lm, request.text, request.analysis, request.metric, request.params, bare=request.bare
-        )
+            lm, request.text, request.analysis, request.metric, request.params,
+            bare=request.bare, runs=self.runs,
+        )  # fmt: skip
+        self.runs = begun.runs
         self.measured.recall(begun.lm, begun.prompt, begun.metric)
         result = compute_job(begun, request, self.outbox, self.queue, self.kept_jobs, self.speed)
         if result is not None:

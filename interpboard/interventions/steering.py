@@ -156,7 +156,7 @@ class _Continued:
     """Steered rows: the metric, and how far each is continued.
 
     ``values`` [row]; ``ids`` [row, pos]; ``written`` [row], the tokens that count; ``ended`` and ``lost``
-    [row], at its end, and not finite any more.
+    [row], at its end, and not finite any more. ``put`` [row]: the likeliest token where the metric is read.
     """
 
     values: torch.Tensor
@@ -164,6 +164,7 @@ class _Continued:
     written: torch.Tensor
     ended: torch.Tensor
     lost: torch.Tensor
+    put: torch.Tensor
 
 
 def _steered(
@@ -208,24 +209,29 @@ def _steered(
 
     def begun() -> _Continued:
         lost = torch.zeros(len(added), dtype=torch.bool, device=ids.device)
-        values = metric.of(at(ids, metric.info.position, lost)).masked_fill(lost, torch.nan)
+        logits = at(ids, metric.info.position, lost)
+        values, put = metric.of(logits).masked_fill(lost, torch.nan), logits.argmax(-1)
         count_not_finite(int(lost.sum()))
         text = ids[:, :length]  # the text alone is continued
-        return _Continued(values, text, torch.zeros_like(ids[:, 0]), torch.zeros_like(lost), lost)
+        unwritten, going_on = torch.zeros_like(ids[:, 0]), torch.zeros_like(lost)
+        return _Continued(values, text, unwritten, going_on, lost, put)
 
     rows = watch.once("rows", begun)
     filled = []
     if fills_masks(lm):
-        put = at(ids, metric.info.position, rows.lost).argmax(-1).tolist()
         filled = [
             "" if lost else token_text(lm.tokenizer, own)
-            for own, lost in zip(put, rows.lost.tolist(), strict=True)
+            for own, lost in zip(rows.put.tolist(), rows.lost.tolist(), strict=True)
         ]
     for step in range(rows.ids.shape[1] - length, min(new_tokens, limit)):
         if rows.ended.all():
             break
         watch.step(1 + step, new_tokens + 1)
-        chosen = at(rows.ids, -1, rows.lost).argmax(-1).to(ids.device)
+        last = rows.ids.shape[1] - 1
+        known = (
+            last == metric.info.position and last + 1 == ids.shape[1]
+        )  # the run that the metric was read of
+        chosen = (rows.put if known else at(rows.ids, -1, rows.lost).argmax(-1)).to(ids.device)
         rows.written += (~rows.lost).long()
         rows.ids = with_next(lm, rows.ids, chosen)
         rows.ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device)) | rows.lost

@@ -16,6 +16,17 @@ _INSIDE = (
 )  # where the base's own module is, in one with an adapter
 
 
+_OFF = "_disable_adapters"
+_AT_WORK = (_OFF, "_active_adapter", "merged_adapters", "scaling")
+"""What PEFT keeps in a module of whether its adapters are on, which, merged or not, and times how much."""
+
+
+def adapters_at_work(module: nn.Module) -> str:
+    """How the adapters in ``module`` are, of which no hook and no weight tells; empty where it has none."""
+    own = module.__dict__
+    return repr([own.get(name) for name in _AT_WORK]) if _OFF in own else ""
+
+
 def adapted_layers(model: nn.Module) -> list[tuple[str, Any]]:
     """The modules, by name, that hold an adapter beside what they had."""
     return [

@@ -85,6 +85,13 @@ def residual_to_some_logits(
         return residual_to_logits(anatomy, residual)
 
 
+def unembed_some(anatomy: Anatomy, normed: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Logits [rows, len(tokens)] of ``tokens`` (ids) alone for final hidden states [rows, d_model], after the
+    final norm. Right, and raises, as ``residual_to_some_logits``."""
+    with _unembedding_only(anatomy.unembedding, tokens):
+        return unembed(anatomy, normed)
+
+
 def unembed_between(
     anatomy: Anatomy,
     normed: torch.Tensor,

@@ -16,7 +16,7 @@ from interpboard.patching.estimates import attribution_patching
 from interpboard.patching.paths import path_patching
 from interpboard.patching.prompt_pairs import pair_fields
 from interpboard.results import MetricRequest, Result
-from interpboard.runs.metrics import prompt_and_metric
+from interpboard.runs.on_text import on_text
 
 
 class ActivationPatcher(ModelContext):
@@ -33,15 +33,13 @@ class ActivationPatcher(ModelContext):
 
         With ``subject`` instead of ``corrupted`` the corrupted run has noise on its embeddings.
         """
-        prompt, resolved = prompt_and_metric(self.lm, clean, metric)
-        return activation_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
+        return on_text(activation_patching, self.lm, clean, metric, corrupted=corrupted, **options)
 
     def estimate(
         self, clean: str, corrupted: str, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """The same grid estimated from gradients; see ``attribution_patching``."""
-        prompt, resolved = prompt_and_metric(self.lm, clean, metric)
-        return attribution_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
+        return on_text(attribution_patching, self.lm, clean, metric, corrupted=corrupted, **options)
 
     def confidence(
         self,
@@ -61,9 +59,14 @@ class ActivationPatcher(ModelContext):
         if named:
             target, foil = (*named, request.foil)[:2]
             request = msgspec.structs.replace(request, target=target, foil=foil)
-        prompt, resolved = prompt_and_metric(self.lm, clean, request)
-        return patching_confidence(
-            self.lm, prompt, resolved, corrupted=corrupted, pairs=further, **options
+        return on_text(
+            patching_confidence,
+            self.lm,
+            clean,
+            request,
+            corrupted=corrupted,
+            pairs=further,
+            **options,
         )
 
     def corrupt(self, clean: str, span: str, other: str, **options: Any) -> str:
@@ -83,7 +86,6 @@ class ActivationPatcher(ModelContext):
         **options: Any,
     ) -> Result:
         """Every sender's effect through ``receiver`` alone; see ``path_patching``."""
-        prompt, resolved = prompt_and_metric(self.lm, clean, metric)
-        return path_patching(
-            self.lm, prompt, resolved, corrupted=corrupted, receiver=receiver, **options
+        return on_text(
+            path_patching, self.lm, clean, metric, corrupted=corrupted, receiver=receiver, **options
         )

@@ -64,6 +64,7 @@ Explains = Callable[
 _REFUSALS: dict[str, Refusal] = {}
 _EXPLAINS: dict[str, Explains] = {}
 _PATHS: dict[str, str] = {}
+_NAMES: dict[Callable[..., Result], str] = {}
 
 
 def refuse_beforehand(
@@ -134,10 +135,16 @@ def analysis(
             result = _result(name, path, computed, given, started)
             return _warned(result, given, sum(lost))
 
+        _NAMES[analysed] = name
         analysed.__annotations__ = {**function.__annotations__, "return": "Result"}
         return analysed
 
     return decorate
+
+
+def name_of(function: Callable[..., Result]) -> str:
+    """Of an analysis, in the registry."""
+    return _NAMES[function]
 
 
 def result_of(name: str, computed: Computed, given: Mapping[str, Any], seconds: float) -> Result:

@@ -7,8 +7,9 @@ asks makes a run of its own, as where nothing is open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 
@@ -19,6 +20,7 @@ from interpboard.models.memory import out_of_memory
 from interpboard.models.unembedding import read_by_head, unembed
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import require_logits, run_words
+from interpboard.runs.gradients.embeddings import own_gradient, prompt_embeddings
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import CLEAN, Run, record_ids
@@ -35,6 +37,15 @@ class _Recorded:
     body: torch.Tensor  # [1, pos, d_model]: what the head takes
 
 
+class _Gradient(NamedTuple):
+    """That of ``metric`` at the own embeddings of the prompt known by ``of``."""
+
+    of: tuple[tuple[int, ...], int]
+    metric: Metric
+    value: torch.Tensor
+    gradient: torch.Tensor
+
+
 class CleanRuns:
     """Clean runs of the first prompts whose logits are asked for. ``sites``: what will be asked for of them.
 
@@ -43,7 +54,7 @@ class CleanRuns:
     asked.
     """
 
-    def __init__(self, lm: LanguageModel, sites: Iterable[str] = ()) -> None:
+    def __init__(self, lm: LanguageModel, sites: Sequence[str] = ()) -> None:
         self._lm, self._state = lm, as_it_is(lm.model)
         self._sites = [
             site
@@ -51,11 +62,22 @@ class CleanRuns:
             if site not in ATTENTION_SITES and lm.verified.somewhere(site)
         ]
         self._recorded: dict[tuple[tuple[int, ...], int], _Recorded | None] = {}
+        self._gradient: _Gradient | None = None
+
+    def going_on(self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> CleanRuns:
+        """For one more request: these, if they have the run of ``prompt`` with ``sites``; else others, which
+        will have all that was asked for of this model so far, as far as it is little."""
+        if not self._is_it(lm):
+            return CleanRuns(lm, sites)
+        more = CleanRuns(lm, (*sites, *self._sites))
+        wanted = {site for site in sites if site in more._sites}
+        there = self._recorded.get(_of(prompt))
+        return self if there is not None and wanted <= set(there.run.sites) else more
 
     def run(self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
         """The clean run of ``prompt``, if its logits were asked for before."""
-        there = self._recorded.get(_of(prompt))
-        if there is None or not set(sites) <= set(there.run.sites) or not self._is_it(lm):
+        there = self._there(lm, prompt)
+        if there is None or not set(sites) <= set(there.run.sites):
             return None
         return replace(there.run, lm=lm, prompt=prompt)
 
@@ -75,8 +97,26 @@ class CleanRuns:
 
     def gradient(
         self, lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
-    ) -> None:
-        """None: a gradient is made by whoever wants it."""
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """That of the last prompt and metric that it was asked of, which two methods may begin with."""
+        if self._there(lm, prompt) is None or len(embeddings) != 1:
+            return None
+        if not torch.equal(embeddings[0], prompt_embeddings(lm, prompt)):
+            return None
+        there = self._gradient
+        if there is None or there.of != _of(prompt) or there.metric is not metric:
+            made = own_gradient(lm, prompt, metric, embeddings)
+            there = self._gradient = _Gradient(_of(prompt), metric, *made)
+        return there.value.clone(), there.gradient.clone()
+
+    def body(self, lm: LanguageModel, prompt: PromptInfo) -> torch.Tensor | None:
+        """Its final hidden states [1, pos, d_model], if its logits were asked for before."""
+        there = self._there(lm, prompt)
+        return None if there is None else there.body
+
+    def _there(self, lm: LanguageModel, prompt: PromptInfo) -> _Recorded | None:
+        there = self._recorded.get(_of(prompt))
+        return there if there is not None and self._is_it(lm) else None
 
     def _is_it(self, lm: LanguageModel) -> bool:
         """Whether ``lm`` is this model, with these weights and hooks and in this mode."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from interpboard.models.adapters import adapters_at_work
 from interpboard.results import PromptInfo
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Shared(Protocol):
 
     def logits(self, lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor | None:
         """Its logits [d_vocab] at ``position``."""
+
+    def body(self, lm: LanguageModel, prompt: PromptInfo) -> torch.Tensor | None:
+        """Its final hidden states [1, pos, d_model], which the head takes, if its logits were asked for."""
 
     def gradient(
         self, lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
@@ -62,6 +66,12 @@ def logits_together(lm: LanguageModel, prompt: PromptInfo, position: int) -> tor
     return None if shared is None else shared.logits(lm, prompt, position)
 
 
+def body_together(lm: LanguageModel, prompt: PromptInfo) -> torch.Tensor | None:
+    """``Shared.body`` of what is open."""
+    shared = _open.get()
+    return None if shared is None else shared.body(lm, prompt)
+
+
 def gradient_together(
     lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -70,31 +80,26 @@ def gradient_together(
     return None if shared is None else shared.gradient(lm, prompt, metric, embeddings)
 
 
-_OFF = "_disable_adapters"
-_OF_ADAPTERS = (_OFF, "_active_adapter", "merged_adapters", "scaling")
-"""What PEFT keeps in a module of whether its adapters are on, which, merged or not, and times how much."""
+_PLAIN = (bool, int, float, str)
 
 
 def as_it_is(model: torch.nn.Module) -> int:
-    """A number that is another when hooks, forwards of modules' own, their mode, adapters at work, or weights
-    are others."""
+    """A number that is another when hooks, forwards of modules' own, their numbers and switches (mode,
+    adapters at work among them), the kind of attention, or weights are others. What is written into the
+    ``data`` of a weight in place leaves no trace, and is not seen."""
     modules = tuple(
         (
-            module.training,
             tuple(module._forward_hooks),
             tuple(module._forward_pre_hooks),
             id(module.__dict__.get("forward")),
-            _adapters_of(module) if _OFF in module.__dict__ else "",
+            tuple(own for own in module.__dict__.values() if type(own) in _PLAIN),
+            adapters_at_work(module),
         )
         for module in model.modules()
     )
     weights = tuple(
-        (id(weight), 0 if weight.is_inference() else weight._version)
+        (id(weight), weight.data_ptr(), 0 if weight.is_inference() else weight._version)
         for weight in (*model.parameters(), *model.buffers())
     )
-    return hash((modules, weights))
-
-
-def _adapters_of(module: torch.nn.Module) -> str:
-    """How its adapters are, of which no hook and no weight tells."""
-    return repr([module.__dict__.get(name) for name in _OF_ADAPTERS])
+    config = getattr(model, "config", None)
+    return hash((modules, weights, getattr(config, "_attn_implementation", None)))

@@ -165,6 +165,9 @@ class Together:
             self._give_up(error)
             return None
 
+    def body(self, lm: LanguageModel, prompt: PromptInfo) -> None:
+        """None: whoever wants it runs the prompt alone."""
+
     def _at(self, lm: LanguageModel, prompt: PromptInfo) -> int | None:
         """Its place; None where it has none, or where the model is another or not as it was."""
         same = lm.anatomy is self.lm.anatomy and lm.verified is self.lm.verified

@@ -22,6 +22,7 @@ from interpboard.runs.finite import require, require_logits, run_words
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import enter_edits
+from interpboard.runs.shared import body_together
 from interpboard.runs.watch import Watch
 
 _LOGITS_A_BLOCK = 1 << 22
@@ -46,12 +47,10 @@ def token_scores(
     """Scores of the tokens ``first`` to the last of ``prompt``, each given those before it, with ``edits``
     made. Raises ``NotFinite``."""
     about = run_words(prompt, edited=bool(edits))
-    tally = Tally(1)
-    with ExitStack() as stack:
-        enter_edits(stack, lm, (edits,), lambda _edit: True, tally=tally)
-        stack.enter_context(tally.over(lm.anatomy))
-        hidden = run_body(lm.anatomy, input_ids(lm, prompt)).last_hidden_state[0, first - 1 : -1]
-    require(tally, lm, about)
+    body = None if edits else body_together(lm, prompt)
+    if body is None:
+        body = _run(lm, prompt, edits, about)
+    hidden = body[0, first - 1 : -1]
     said = torch.tensor(prompt.token_ids[first:], device=hidden.device)
     size = max(1, most_numbers(_LOGITS_A_BLOCK, hidden.device, 16) // lm.anatomy.d_vocab)
     blocks = []
@@ -61,6 +60,17 @@ def token_scores(
         require_logits(lm, about, logits)
         blocks.append(read_scores(logits, said[start : start + size].to(logits.device)))
     return TokenScores(*(torch.cat(part).cpu().numpy() for part in zip(*blocks, strict=True)))
+
+
+def _run(lm: LanguageModel, prompt: PromptInfo, edits: Counterfactual, about: str) -> torch.Tensor:
+    """Final hidden states [1, pos, d_model]."""
+    tally = Tally(1)
+    with ExitStack() as stack:
+        enter_edits(stack, lm, (edits,), lambda _edit: True, tally=tally)
+        stack.enter_context(tally.over(lm.anatomy))
+        body: torch.Tensor = run_body(lm.anatomy, input_ids(lm, prompt)).last_hidden_state
+    require(tally, lm, about)
+    return body
 
 
 def read_scores(logits: torch.Tensor, said: torch.Tensor) -> tuple[torch.Tensor, ...]:

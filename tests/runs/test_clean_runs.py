@@ -42,6 +42,8 @@ ONCE: dict[str, dict[str, Any]] = {
     "shapley": {"samples": 2},
     "activation_patching": {"corrupted": CORRUPTED, "site": "z"},
     "path_patching": {"corrupted": CORRUPTED},
+    "neurons": {"neuron": "1.5"},
+    "token_losses": {},
 }
 GRADIENT: dict[str, dict[str, Any]] = {"grad_x_input": {}, "integrated_gradients": {"n_steps": 4}}
 
@@ -104,7 +106,7 @@ def test_the_prompt_of_a_mixture_runs_once(name: str) -> None:
 
 def test_a_gradient_has_the_passes_that_it_needs_beside_the_metrics() -> None:
     lm = tiny_lm("gpt2")
-    for name, expected in (("grad_x_input", [1, 1]), ("integrated_gradients", [1, 1, 1, 4])):
+    for name, expected in (("grad_x_input", [1, 1]), ("integrated_gradients", [1, 1, 4])):
         with whole_passes(
             lm
         ) as rows:  # of the embeddings that stand in for those of the prompt, too
@@ -118,7 +120,7 @@ def test_several_analyses_share_it_and_none_changes_what_the_next_reads() -> Non
     with whole_passes(lm) as rows:
         together = analyze(lm, TEXT, tuple(asked), params=asked).results
     assert rows[0] == 1
-    assert len(rows) == 1 + 1 + 3  # the metric's, and those of gradients
+    assert len(rows) == 1 + 1 + 2  # the metric's, and those of gradients
     for name, found in zip(asked, together, strict=True):
         if name in GRADIENT:
             np.testing.assert_allclose(found.values, alone(lm, name, asked[name]).values, atol=1e-6)

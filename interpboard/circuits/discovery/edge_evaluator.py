@@ -64,6 +64,7 @@ class EdgeEvaluator:
     measure: str
     ablation: str
     _kept: dict[int, Activations] = field(default_factory=dict)
+    _on_clean: dict[int, float] = field(default_factory=dict)  # of a batch, summed
 
     @classmethod
     def of(
@@ -115,7 +116,15 @@ class EdgeEvaluator:
     @cached_property
     def on_clean(self) -> float:
         """The behaviour of the whole model on the clean prompts, mean over examples."""
-        return self._mean_of(lambda batch: final_stream(self.wiring, batch.clean))
+        for batch in self.batches:
+            if id(batch) not in self._on_clean:
+                self.saw_clean(batch, final_stream(self.wiring, batch.clean))
+        return sum(self._on_clean[id(batch)] for batch in self.batches) / self.n_examples
+
+    @torch.no_grad()
+    def saw_clean(self, batch: ExampleBatch, output: torch.Tensor) -> None:
+        """``output`` [row, pos, d_model] is what a plain run of the clean prompts gave."""
+        self._on_clean[id(batch)] = self._sum_of(batch, output)
 
     @cached_property
     def on_reference(self) -> float:
@@ -138,7 +147,7 @@ class EdgeEvaluator:
         def of_batch(batch: ExampleBatch) -> float:
             watch.pause()
             output = self._patched(batch, edges, watch)
-            return float(self.of_output(batch, output).double().sum())
+            return self._sum_of(batch, output)
 
         with torch.no_grad():
             sums = (
@@ -172,8 +181,10 @@ class EdgeEvaluator:
 
     @torch.no_grad()
     def _mean_of(self, output: Callable[[ExampleBatch], torch.Tensor]) -> float:
-        total = sum(float(self.of_output(b, output(b)).double().sum()) for b in self.batches)
-        return total / self.n_examples
+        return sum(self._sum_of(b, output(b)) for b in self.batches) / self.n_examples
+
+    def _sum_of(self, batch: ExampleBatch, output: torch.Tensor) -> float:
+        return float(self.of_output(batch, output).double().sum())
 
     @cached_property
     def _mean(self) -> Activations:

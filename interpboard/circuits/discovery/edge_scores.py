@@ -21,6 +21,7 @@ from interpboard.circuits.discovery.edge_gradients import EdgeGradients, edge_gr
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter
 from interpboard.models.crossing import back
+from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing
 from interpboard.runs.gradients.embeddings import wide
@@ -157,12 +158,15 @@ class ScoredBatch:
         if self.reference is None:
             return
         wiring, batch = self.evaluator.wiring, self.batch
+        anatomy, seen = wiring.lm.anatomy, list[torch.Tensor]()
         with (
             torch.no_grad(),
             self._filling(self.reference),
+            at_site(anatomy, "resid_post", anatomy.n_layers - 1, seen.append),
             refusing(wiring.lm, "A prompt of the circuit's dataset", len(batch.clean)),
         ):
-            run_body(wiring.lm.anatomy, batch.clean)
+            run_body(anatomy, batch.clean)
+        self.evaluator.saw_clean(batch, seen[0])
         self.reference = None
         if self.changes.in_blocks:
             self.evaluator.let_go(batch)

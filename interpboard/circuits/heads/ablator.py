@@ -13,7 +13,7 @@ from interpboard.circuits.heads.pairs import head_pairs
 from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.components import Head
-from interpboard.runs.metrics import prompt_and_metric
+from interpboard.runs.on_text import on_text
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class AttentionHeadAblator(ModelContext):
         **options: Any,
     ) -> Result:
         """Effect [layer, head] of each head; options as in ``head_ablation``."""
-        prompt, resolved = prompt_and_metric(self.lm, text, metric)
-        return head_ablation(self.lm, prompt, resolved, layers=layers, heads=heads, **options)
+        return on_text(head_ablation, self.lm, text, metric, layers=layers, heads=heads, **options)
 
     def find_critical_heads(self, result: Result, top_k: int = 5) -> list[CriticalHead]:
         """The heads of ``result`` that do most for the target, at most ``top_k``.
@@ -67,19 +66,22 @@ class AttentionHeadAblator(ModelContext):
         **options: Any,
     ) -> Result:
         """Effect [component, strategy]; see ``compare_ablations``."""
-        prompt_info, resolved = prompt_and_metric(self.lm, prompt, metric)
-        return compare_ablations(
-            self.lm, prompt_info, resolved, strategies=strategies, components=components, **options
+        return on_text(
+            compare_ablations,
+            self.lm,
+            prompt,
+            metric,
+            strategies=strategies,
+            components=components,
+            **options,
         )
 
     def pairs(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Interaction [head_a, head_b] of the strongest heads; see ``head_pairs``."""
-        prompt, resolved = prompt_and_metric(self.lm, text, metric)
-        return head_pairs(self.lm, prompt, resolved, **options)
+        return on_text(head_pairs, self.lm, text, metric, **options)
 
     def find_critical_components(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Heads, MLPs, layers and embeddings by effect; see ``find_critical_components``."""
-        prompt, resolved = prompt_and_metric(self.lm, text, metric)
-        return find_critical_components(self.lm, prompt, resolved, **options)
+        return on_text(find_critical_components, self.lm, text, metric, **options)

@@ -11,7 +11,7 @@ from interpboard.circuits.heads.types import head_scores
 from interpboard.errors import BadParameter
 from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
-from interpboard.runs.metrics import prompt_and_metric
+from interpboard.runs.on_text import on_text
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class HeadScorer(ModelContext):
 
     def score(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Scores [score, layer, head]; options as in ``head_scores``. ``text`` is for name_mover."""
-        prompt, resolved = prompt_and_metric(self.lm, text, metric)
-        return head_scores(self.lm, prompt, resolved, **options)
+        return on_text(head_scores, self.lm, text, metric, **options)
 
     def top_heads(self, result: Result, score: str, top_k: int = 5) -> list[ScoredHead]:
         """The heads of ``result`` with the highest ``score``, highest first."""

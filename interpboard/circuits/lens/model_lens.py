@@ -11,7 +11,7 @@ from interpboard.circuits.lens.translators import Translators
 from interpboard.circuits.lens.tuned import tuned_lens
 from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
-from interpboard.runs.metrics import prompt_and_metric
+from interpboard.runs.on_text import on_text
 
 
 class LogitLens(ModelContext):
@@ -19,8 +19,7 @@ class LogitLens(ModelContext):
 
     def read(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Probability [layer, token] of the target; options as in ``logit_lens``."""
-        prompt, resolved = prompt_and_metric(self.lm, text, metric)
-        return logit_lens(self.lm, prompt, resolved, **options)
+        return on_text(logit_lens, self.lm, text, metric, **options)
 
     def read_tuned(
         self,
@@ -31,8 +30,7 @@ class LogitLens(ModelContext):
         **options: Any,
     ) -> Result:
         """The same through the maps in the folder ``translators``; options as in ``tuned_lens``."""
-        prompt, resolved = prompt_and_metric(self.lm, text, metric)
-        return tuned_lens(self.lm, prompt, resolved, translators=str(translators), **options)
+        return on_text(tuned_lens, self.lm, text, metric, translators=str(translators), **options)
 
     def tune(self, corpus: str | Path, out: str | Path, **settings: Any) -> Translators:
         """Train translators on a text file into a folder; ``settings`` as in ``tune_lens.Settings``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,11 @@ from interpboard.results import (
 from interpboard.results.examples import ExamplesFile, neuron_named
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.labels import logit_name
-from interpboard.runs.metrics import Metric, at_least_float32, prompt_and_metric
+from interpboard.runs.metrics import Metric, at_least_float32
+from interpboard.runs.on_text import on_text
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.record import CLEAN, Run, record, record_ids
+from interpboard.runs.shared import recorded_together
 from interpboard.runs.strip_places import positions_at, source_layers
 from interpboard.runs.watch import SILENT, Watch
 
@@ -125,12 +128,18 @@ def _recorded(
 ) -> tuple[Run, list[torch.Tensor], dict[int, _Peaks]]:
     """The run with every neuron at ``position`` alone; ``neuron`` [pos] at all, if one is named; and of the
     layers of an encoder before a decoder the peaks [neuron] in the source, with where they are."""
+    at_position = slice(position, position + 1)
     sites = ("neuron", "attn_out", "mlp_out") if neuron is not None else ("neuron",)
+    there = None if source_layers(lm) else recorded_together(lm, prompt, sites)
+    if there is not None:
+        cut = {site: tuple(v[:, at_position] for v in there.sites[site]) for site in sites}
+        along = [there.sites["neuron"][neuron[0]][0, :, neuron[1]]] if neuron is not None else []
+        return replace(there, sites=cut, attended=()), along, {}
     kept = partial(
         record_ids, lm, prompt, input_ids(lm, prompt), sites, CLEAN,
-        site_positions=slice(position, position + 1), behind_attention=False,
+        site_positions=at_position, behind_attention=False,
     )  # fmt: skip
-    along: list[torch.Tensor] = []
+    along = []
     peaks: dict[int, _Peaks] = {}
 
     def hear(active: torch.Tensor) -> None:
@@ -156,8 +165,7 @@ class NeuronAnalyzer(ModelContext):
 
     def analyze(self, text: str, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Contribution [layer, neuron]; options, extras and errors as in ``neurons``."""
-        prompt, resolved = prompt_and_metric(self.lm, text, metric)
-        return neurons(self.lm, prompt, resolved, **options)
+        return on_text(neurons, self.lm, text, metric, **options)
 
     def max_activating(
         self, corpus: str | Path, out: str | Path, *, watch: Watch = SILENT, **options: Any

@@ -19,14 +19,14 @@ from interpboard.models.module_hooks import Act
 from interpboard.models.partial_layer import mlp_at
 from interpboard.models.recomputed import layers_recomputed
 from interpboard.models.sites import at_site
-from interpboard.models.unembedding import forward_logits, forward_some_logits
+from interpboard.models.unembedding import read_by_head, run_body, unembed, unembed_some
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, require_passes, run_words
 from interpboard.runs.gradients.backward import gradients_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.rehearsal import Loop
-from interpboard.runs.shared import gradient_together
+from interpboard.runs.shared import body_together, gradient_together
 from interpboard.runs.steps import layers_are_recomputed, rows_of_a_backward_pass
 from interpboard.runs.watch import Watch
 
@@ -47,8 +47,13 @@ def metric_and_gradient(
     """
     require_gradient(metric)
     there = gradient_together(lm, prompt, metric, embeddings)
-    if there is not None:
-        return there
+    return own_gradient(lm, prompt, metric, embeddings) if there is None else there
+
+
+def own_gradient(
+    lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``metric_and_gradient`` by a pass of its own."""
     about = f"{run_words(prompt)} from other embeddings"
     leaf = embeddings.detach().requires_grad_()
     ids = input_ids(lm, prompt).expand(len(leaf), -1)
@@ -73,6 +78,11 @@ def metric_of_embeddings(
 ) -> float:
     """The metric with ``embeddings`` [pos, d_model] in place of the prompt's. Raises ``NotFinite``."""
     about = f"{run_words(prompt)} from other embeddings"
+    body = body_together(lm, prompt)
+    if body is not None and torch.equal(embeddings, prompt_embeddings(lm, prompt)):
+        value = metric_of_body(lm, metric, body)
+        require_finite(lm, about, value)
+        return float(value[0])
     with (
         at_site(lm.anatomy, "embed", None, in_place_of(lm, embeddings[None])),
         refusing(lm, about),
@@ -118,10 +128,15 @@ def require_slope(metric: Metric) -> None:
 
 def metric_of_forward(lm: LanguageModel, metric: Metric, ids: torch.Tensor) -> torch.Tensor:
     """Metric [rows] of a plain forward of ``ids`` [rows, pos], with no logit computed in vain."""
+    return metric_of_body(lm, metric, run_body(lm.anatomy, ids).last_hidden_state)
+
+
+def metric_of_body(lm: LanguageModel, metric: Metric, hidden: torch.Tensor) -> torch.Tensor:
+    """Metric [rows] of ``hidden`` [rows, pos, d_model], which the head takes."""
+    read = read_by_head(lm.anatomy, hidden, metric.info.position)
     if metric.tokens is not None and lm.verified.some_logits:
-        tokens = torch.tensor(metric.tokens)
-        return metric.of_tokens(forward_some_logits(lm.anatomy, ids, metric.info.position, tokens))
-    return metric.of(forward_logits(lm.anatomy, ids, metric.info.position))
+        return metric.of_tokens(unembed_some(lm.anatomy, read, torch.tensor(metric.tokens)))
+    return metric.of(unembed(lm.anatomy, read))
 
 
 def each_gradient(
