@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from interpboard.config import Settings
+from interpboard.engine.lost import SharedDevices
 from interpboard.engine.several import SeveralEngines
 from tests.tui.compared import FIRST, LONGER, SHOWN, ByText, run
 from tests.tui.conftest import HANGS_S, Board, Boards
@@ -88,3 +89,21 @@ async def test_the_side_of_a_comparison_that_is_lost_is_asked_again_and_not_wait
         assert "B − A +1.000" in b.screen
         lost = FIRST if side == "A:heads" else LONGER
         assert asked_heads(b).count(lost) == 2
+
+
+async def test_both_sides_know_which_engines_share_the_grids_now(board: Boards) -> None:
+    """With several no job waits for another: A says so of its own, too."""
+    async with board((120, 40), engine=ByText) as b:
+        b.engine.listener("", SharedDevices(("cuda:0", "cuda:1", "cuda:2"), 3))
+        await run(b, LONGER)
+        b.engine.listener("", SharedDevices(("cuda:0", "cuda:1"), 3))
+        await b.press(SHOWN)
+        side = b.app.controllers.comparison.a
+        assert side is not None
+        assert side.state.devices == ("cuda:0", "cuda:1")  # and not those of when it was run
+        for there in (("cuda:0",), ("cuda:0", "cuda:2")):
+            b.engine.listener("", SharedDevices(there, 3, f"{len(there)} are there."))
+            await b.pilot.pause()
+            assert b.app.state.devices == side.state.devices == there
+            assert b.messages.count(f"{len(there)} are there.") == 1
+        assert " · 2 of 3 devices: cuda:0, cuda:2" in b.lines()[0]

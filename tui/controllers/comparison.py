@@ -123,13 +123,18 @@ class Comparison:
         engine: EngineFactory = NoEngine
         if self._live and model is not None:
             engine = self._board.side(SIDE_PREFIX, model)
+            now = self._session.state
+            a = replace(a, devices=now.devices, asked_devices=now.asked_devices)
         self._start(a, engine, Compared(a, name, view))
 
     def begin_models(self, name: str, **opened: Any) -> None:
         """Compare with ``name`` on this prompt, in an engine of its own; ``opened``: as in ``boot``."""
         state = self._session.state
         empty = Answers({slot: Answer() for slot in state.slots})
-        a = replace(state, model=None, good=None, slots=empty, engine=Engine(), compared=None)
+        a = replace(
+            state, model=None, good=None, slots=empty, engine=Engine(), compared=None,
+            devices=(), asked_devices=1,
+        )  # fmt: skip
         self._end()
         self._live, self._asked = True, state.question
         self.a = Session(a, self._slots, self._a_changed, self._tell_of_second, self._second)

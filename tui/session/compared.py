@@ -57,14 +57,16 @@ def acts_on_b(view: Side, id: str) -> bool:
 
 
 def kept(state: State) -> State:
-    """``state`` as the A of a comparison: its finished answers to its own question, nothing under way."""
+    """``state`` as the A of a comparison: its finished answers to its own question, nothing under way, and
+    no engines: those that there are when it is compared may be others."""
     answers = {
         name: Answer(result=own.result, prompt=own.prompt, of=own.of, request=own.request)
         for name, own in state.slots.items()
         if own.result is not None and own.question == state.question
     }
     empty = {name: Answer() for name in state.slots}
-    return replace(state, slots=Answers({**empty, **answers}), compared=None)
+    answered = Answers({**empty, **answers})
+    return replace(state, slots=answered, compared=None, devices=(), asked_devices=1)
 
 
 def following(a: State, b: State, *, models: bool, selection: Selection) -> State:

@@ -38,7 +38,8 @@ class Switchboard:
             elif not colon:
                 listener(slot, event)
                 for model, side in tuple(self._sides.values()):
-                    if kind == "Ready" and event.model == model.info:  # it is back
+                    back = kind == "Ready" and event.model == model.info
+                    if back or kind == "SharedDevices":  # others than before do its jobs too
                         side(slot, event)
             elif prefix in self._sides:
                 self._sides[prefix][1](name, event)
