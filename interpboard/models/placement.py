@@ -22,6 +22,7 @@ _DTYPES = {
 _PACKED = "packed"  # of no format that could be computed with
 _OWN = {"BF16": torch.bfloat16, "F16": torch.float16}
 # What was in fewer bits is unpacked into as many as there is room for.
+_FINER = {"F64": "float64", "F32": "float32", "F16": "float16"}  # than bfloat16
 _HALF = _OWN | dict.fromkeys((_PACKED, "F8_E4M3", "F8_E5M2"), torch.bfloat16)
 
 
@@ -51,8 +52,7 @@ def choose_device(device: str) -> torch.device:
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """``auto`` or a number format by name. Raises ``BadDevice``."""
     if dtype == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
     name = dtype.removeprefix("torch.")
     if name not in _DTYPES:
         raise BadDevice(
@@ -63,20 +63,33 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return _DTYPES[name]
 
 
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether this GPU does, and not only by way of float32, as those before 2020."""
+    if device.type != "cuda":
+        return False
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def narrow_dtype(
     chosen: torch.dtype, device: torch.device, numbers: Mapping[str, int]
 ) -> tuple[torch.dtype, str]:
     """``chosen``, or the checkpoint's own half-precision format where ``chosen`` would not fit comfortably in
-    main memory; and a note that says so, empty where nothing was changed.
+    main memory; and a note that says so, or that ``chosen`` rounds the checkpoint's numbers; else empty.
 
     ``numbers``: how many the checkpoint holds by format of safetensors, or
     ``packed``.
     """
+    most = max(numbers, key=lambda name: numbers[name], default="")
+    if device.type == "cuda" and chosen == torch.bfloat16 and most in _FINER:
+        return chosen, (
+            f"opened in bfloat16: the checkpoint is in {_FINER[most]}, and its weights are rounded "
+            f"(--dtype {_FINER[most]} to have them as they are)"
+        )
     room = free_bytes()
     if device.type != "cpu" or chosen != torch.float32 or room is None or not numbers:
         return chosen, ""
     needed = 4 * sum(numbers.values())
-    most = max(numbers, key=lambda name: numbers[name])
     half = _HALF.get(most)
     if half is None or needed <= COMFORTABLE * room:
         return chosen, ""

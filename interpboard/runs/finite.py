@@ -14,6 +14,7 @@ import torch
 
 from interpboard.display import visible
 from interpboard.errors import NotFinite
+from interpboard.models.attention_backends import any_shape
 from interpboard.models.finite import Tally, finite_logits
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.unembedding import forward_logits
@@ -115,7 +116,7 @@ def clean_logits(lm: LanguageModel, ids: torch.Tensor, position: int, about: str
 
     Raises ``NotFinite`` if any number on the way was not finite.
     """
-    with refusing(lm, about, len(ids)):
+    with refusing(lm, about, len(ids)), any_shape(lm.device):
         logits = forward_logits(lm.anatomy, ids, position)
     require_logits(lm, about, logits)
     return logits

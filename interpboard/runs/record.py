@@ -10,6 +10,7 @@ from functools import partial
 
 import torch
 
+from interpboard.models.attention_backends import any_shape
 from interpboard.models.attention_sites import (
     ATTENTION_SITES,
     AttentionChange,
@@ -153,18 +154,15 @@ def record_ids(
                     continue
                 stack.enter_context(at_site(lm.anatomy, site, layer, keep))
         stack.enter_context(tally.over(lm.anatomy))  # behind the edits, to hear what they make
+        stack.enter_context(
+            any_shape(lm.device)
+        )  # the metric's run too, before any analysis begins
         body = run_body(lm.anatomy, ids)
     require(tally, lm, run_words(prompt, edited=any(edits)))
     run = Run(
-        lm,
-        prompt,
-        tuple(edits),
-        tuple(calls),
-        _beside_states(lm, prompt, calls, final[0]),
-        {site: tuple(values) for site, values in kept.items()},
-        tuple(attended),
-        keeper,
-    )
+        lm, prompt, tuple(edits), tuple(calls), _beside_states(lm, prompt, calls, final[0]),
+        {site: tuple(values) for site, values in kept.items()}, tuple(attended), keeper,
+    )  # fmt: skip
     return run, body.last_hidden_state
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from interpboard.errors import BadDevice, NotALanguageModel, UnknownModel, UnsafeWeights
 from interpboard.models.language_model import open_model
 from interpboard.models.load import load_model_and_tokenizer
-from interpboard.models.placement import choose_dtype
+from interpboard.models.placement import choose_dtype, narrow_dtype
 from tests.tiny import save_tiny, tiny_model, tiny_tokenizer
 
 
@@ -160,3 +163,39 @@ def test_number_formats_go_by_their_usual_names() -> None:
     assert choose_dtype("bf16", cpu) == choose_dtype("torch.bfloat16", cpu) == torch.bfloat16
     with pytest.raises(BadDevice, match="float12"):
         choose_dtype("float12", cpu)
+
+
+def test_a_gpu_that_only_pretends_to_have_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Any] = []
+
+    def supported(including_emulation: bool = True) -> bool:
+        return including_emulation or asked[-1] == torch.device("cuda:1")
+
+    @contextmanager
+    def on(device: torch.device) -> Iterator[None]:
+        asked.append(device)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "device", on)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    # Of two cards the one that is asked for is looked at.
+    assert choose_dtype("auto", torch.device("cuda:0")) == torch.float32
+    assert choose_dtype("auto", torch.device("cuda:1")) == torch.bfloat16
+    assert choose_dtype("bf16", torch.device("cuda:0")) == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [("F32", "float32"), ("F16", "float16"), ("BF16", ""), ("packed", "")],
+)
+def test_a_format_that_nobody_chose_says_where_it_rounds_the_checkpoint(
+    held: str, said: str
+) -> None:
+    numbers = {held: 1000, "I64": 1}
+    chosen, note = narrow_dtype(torch.bfloat16, torch.device("cuda"), numbers)
+    assert chosen == torch.bfloat16
+    assert bool(note) == bool(said)
+    assert f"--dtype {said}" in note or not said
+    assert narrow_dtype(torch.float32, torch.device("cuda"), numbers) == (torch.float32, "")

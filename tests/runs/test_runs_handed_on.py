@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from msgspec import structs
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from interpboard.analyze import analyze, begin
 from interpboard.attribution import GradientAttributor, PerturbationAttributor
@@ -26,6 +27,7 @@ from interpboard.engine.jobs import Queue
 from interpboard.engine.outbox import Outbox
 from interpboard.engine.worker import Worker
 from interpboard.errors import InterpBoardError
+from interpboard.models import attention_backends
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.patching import ActivationPatcher
@@ -39,6 +41,7 @@ from interpboard.runs.gradients.embeddings import (
 )
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
+from interpboard.runs.record import record
 from interpboard.runs.shared import sharing
 from interpboard.runs.watch import SILENT
 from tests.lm import TEXT, case, tiny_lm
@@ -262,3 +265,24 @@ def test_the_engine_runs_the_prompt_once_for_all_that_is_asked_of_it(tmp_path: P
     with pytest.raises(InterpBoardError):
         worker._run(protocol.Load(8, str(tmp_path / "nothing"), "cpu", "auto"))
     assert worker.runs is None  # nothing of the model before stands beside the next one
+
+
+def test_the_metrics_run_attends_by_the_kernels_of_the_rows_that_are_held_against_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attention_backends, "nullcontext", lambda: sdpa_kernel(SDPBackend.MATH))
+    lm, seen = tiny_lm("gpt2"), []
+
+    def hear(_module: Any, _args: Any) -> None:
+        seen.append(torch.backends.cuda.cudnn_sdp_enabled())
+
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+    hook = lm.anatomy.layers[0].register_forward_pre_hook(hear)
+    try:
+        analyze(lm, TEXT, ("head_ablation",))
+        prompt_logits(lm, make_prompt(lm, TEXT), -1)
+        record(lm, make_prompt(lm, TEXT))
+    finally:
+        hook.remove()
+    assert len(seen) > 3
+    assert not any(seen)
