@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.grids import Worker
+from benchmarks.lines import measured_where
 from benchmarks.sizes import random_ids
 from interpboard.attribution.fused_attention import with_residual
 from interpboard.attribution.max_flow import max_flow
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
+    print(f"{measured_where()}, {chosen.threads} threads", flush=True)
     lines = compare(chosen)
     for line in (*lines, flow(chosen.tokens)):
         print(json.dumps(line))

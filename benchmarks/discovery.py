@@ -1,6 +1,6 @@
 """What scoring every edge costs, in plain forward passes of the same batch; A B A B in one run.
 
-    python benchmarks/discovery.py [--length 16] [--rows 8] [--rounds 3] [--demo]
+    python -m benchmarks.discovery [--length 16] [--rows 8] [--rounds 3] [--demo]
 
 EAP asks for two forward passes and one backward; the rest is the product of what senders write with the
 gradient at every receiver. A run with only some edges live is one forward pass with a stream per receiver.
@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import torch
 
+from benchmarks.lines import measured_where
 from benchmarks.models import MODELS, opened, random_case
 from interpboard.circuits.discovery.cases import TokenizedExample
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--demo", action="store_true", help="the demo model only")
     chosen = parser.parse_args()
+    print(f"{measured_where()}\n")
     print(
         "| model | tokens | edges | forward, s | EAP | edge-patched run |\n|---|---|---|---|---|---|"
     )

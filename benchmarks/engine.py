@@ -1,6 +1,6 @@
 """The engine process, measured over its real pipe: start, first results, and how soon a cancel is heard.
 
-    python benchmarks/engine.py
+    python -m benchmarks.engine
 
 The demo model on a prompt that fills its context, so that every step of a job is as long as it gets.
 """
@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.lines import measured_where
 from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient, Lost
 
@@ -77,6 +78,7 @@ async def measure(folder: Path) -> dict[str, list[float]]:
 
 def main() -> None:
     """Measure and print a table."""
+    print(f"{measured_where()}\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         figures = asyncio.run(measure(Path(folder)))
     print("| engine | median ms | worst ms |\n|---|---|---|")

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.lines import measured_where
 from benchmarks.models import MODELS, opened, random_case
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.models.language_model import LanguageModel
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiny", action="store_true", help="only see that it runs")
     chosen = parser.parse_args()
+    print(f"{measured_where()}\n")
     print("| model | tokens | bare, s | lens, s | ratio |\n|---|---|---|---|---|")
     for name in ("tiny",) if chosen.tiny else MODELS:
         if chosen.tiny:

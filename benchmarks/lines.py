@@ -65,6 +65,13 @@ class Lines:
                 print(json.dumps(line), file=file)
 
 
+def measured_where() -> str:
+    """Date, commit, processor, cores and load, as a table says it that is printed now."""
+    load = os.getloadavg()[0]
+    cores = f"{os.cpu_count()} cores ({_processor()})"
+    return f"{time.strftime('%Y-%m-%d')}, commit {commit() or 'unknown'}, {cores}, load {load:.1f}"
+
+
 def commit() -> str:
     """The commit that is measured, with a plus where files differ from it; empty outside a clone, and where
     there is no git."""

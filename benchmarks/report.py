@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lines import measured_where
 from interpboard.visualization.html import report
 from tests import sample
 from tests.html import grids
@@ -47,6 +48,7 @@ def main() -> None:
         pages["report"].write_text(text, encoding="utf-8")
         pages["empty"].write_text("<!DOCTYPE html><title>empty</title>-", encoding="utf-8")
         times = _open(pages, args.times)
+    print(measured_where())
     print(json.dumps({"layers": args.layers, "tokens": args.tokens, "bytes": len(text.encode()),
                       "made_s": round(made, 3), **times}))  # fmt: skip
 

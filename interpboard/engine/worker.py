@@ -15,7 +15,8 @@ import signal
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from interpboard.config.garbage import look_as_usual, look_seldom
 from interpboard.engine import protocol
@@ -37,6 +38,9 @@ WRONG_VERSION = 3  # exit code
 GREETING_S = 5.0
 # Bars would be the last lines of the log that people are shown when a process dies.
 _NO_BARS = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+
+_Job = TypeVar("_Job", protocol.RunAnalysis, protocol.PlanAnalysis)
 
 
 class NoModel(InterpBoardError):
@@ -97,14 +101,21 @@ class Worker:
 
             self.outbox.send(protocol.Tokens(request.job, pieces(self._model(), request.text)))
         elif isinstance(request, protocol.PlanAnalysis):
-            self._plan(request)
+            self._stoppably(self._plan, request)
         elif isinstance(request, protocol.Vocabulary):
             from interpboard.runs.vocabulary import token_strings
 
             strings = token_strings(self._model())
             self.outbox.send(protocol.TokenStrings.of(request.job, strings))
         else:
-            self._analyze(request)
+            self._stoppably(self._analyze, request)
+
+    def _stoppably(self, job: Callable[[_Job], None], request: _Job) -> None:
+        """``job`` ends within a pass, too, when it is cancelled."""
+        from interpboard.models.stopping import stopped_by
+
+        with stopped_by(self.queue.cancelled):
+            job(request)
 
     def _load(self, request: protocol.Load) -> None:
         def say(stage: str, fraction: float) -> None:

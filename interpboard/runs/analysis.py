@@ -142,7 +142,7 @@ def analysis(
     return decorate
 
 
-def name_of(function: Callable[..., Result]) -> str:
+def registered_name(function: Callable[..., Result]) -> str:
     """Of an analysis, in the registry."""
     return _NAMES[function]
 
