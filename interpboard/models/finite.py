@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.crossing import HOST_DEVICE
-from interpboard.models.stopping import look, look_on_the_way_back
+from interpboard.models.stopping import look_on_the_way_back, stop_if_unwanted
 
 
 class Tally:
@@ -33,7 +33,7 @@ class Tally:
 
     def hear(self, place: str, value: torch.Tensor) -> None:
         """``value`` [row, …] of the first rows of the batch; some modules see [row · pos, …]."""
-        look()
+        stop_if_unwanted()
         look_on_the_way_back(value)
         value = value.detach()
         if value.shape[0] <= self.rows:

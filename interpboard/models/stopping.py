@@ -1,7 +1,7 @@
 """A pass that nobody waits for any more ends at its next layer, and not when all of them have run.
 
 Where a layer takes a second, a pass of the model takes a minute, and what is asked between two steps is
-asked too seldom. ``look`` is called wherever a pass is listened to (``finite``): behind each layer, and
+asked too seldom. ``finite`` asks ``stop_if_unwanted`` wherever it listens to a pass: behind each layer, and
 inside its attention.
 """
 
@@ -28,7 +28,7 @@ def stopped_by(cancelled: Callable[[], bool]) -> Iterator[None]:
         _asked.reset(token)
 
 
-def look() -> None:
+def stop_if_unwanted() -> None:
     """Raise ``Cancelled`` if the pass is not wanted any more."""
     cancelled = _asked.get()
     if cancelled is not None and cancelled():
