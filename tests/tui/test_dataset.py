@@ -200,6 +200,7 @@ async def test_a_lens_is_a_trajectory_with_its_band_and_other_roles_are_beside_i
 ) -> None:
     async with opened(folder) as b:
         await b.press("m", "3", "z")
+        assert "logit lens, probability" in b.screen  # whatever the metric of the sweep
         assert "at 2 ←→" in b.screen
         assert b.screen.count("●") >= 5
         assert "├" in b.screen

@@ -41,7 +41,7 @@ def sides_legend(result: Result) -> str:
 
 
 def mean_title(means: Means, result: Result | None) -> str:
-    """``mean over 998 rows (2 left out), Δ logit``; of a difference ``B − A over 998 rows``."""
+    """``mean over 998 rows (2 left out): head ablation, logit``; of a difference ``B − A over 998 rows``."""
     if result is None:
         return "mean over rows"
     rows = int(result.params["rows"])
@@ -50,8 +50,19 @@ def mean_title(means: Means, result: Result | None) -> str:
     out = 0 if chosen or means.rows is None else means.rows - rows
     left = f" ({out:,} left out)" if out > 0 else ""
     what = "B − A" if of_two_groups(result) else "mean"
-    title = words.analysis_title(result.analysis)
-    return f"{what} over {rows:,}{of} rows{left}: {title}, {result.metric.name}"
+    named = (words.analysis_title(result.analysis), measure_of(result))
+    return f"{what} over {rows:,}{of} rows{left}: {', '.join(filter(None, named))}"
+
+
+def measure_of(result: Result) -> str:
+    """What its values are: the metric, but of what is a probability or a share whatever the metric; empty of
+    what has a measure of its own."""
+    from interpboard.registry import ANALYSES  # with the first result
+
+    known = ANALYSES.get(result.analysis)
+    if known is not None and known.scale_with(result.params) == "probability":
+        return "probability" if result.meaning.startswith("probability") else "share"
+    return "" if known is not None and known.own_measure else result.metric.name
 
 
 def mean_legend(result: Result) -> str:
