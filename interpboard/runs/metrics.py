@@ -49,6 +49,7 @@ from interpboard.runs.labels import (
 from interpboard.runs.prompt import make_prompt, resolve_position
 from interpboard.runs.references import plain_text
 from interpboard.runs.rounding import difference_beyond_rounding, unless_rounding
+from interpboard.runs.spaced_answers import without_space
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,10 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     fills_in = fills_masks(lm)
     over_text = lm.anatomy.reads_all
     info = MetricInfo(request.name, position, target, used, problem, fills_in, over_text)
-    return Metric(info, logits, unused_foil(request), problem == "several", asked=asked)
+    notes = unused_foil(request)
+    if head is None:
+        notes += without_space(lm, request, (target, used), logits)
+    return Metric(info, logits, notes, problem == "several", asked=asked)
 
 
 def _similarity(
