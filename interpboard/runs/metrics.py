@@ -46,10 +46,10 @@ from interpboard.runs.labels import (
     logit_name,
     resolve_target,
 )
+from interpboard.runs.named_answers import refuse_one_for_both, without_space
 from interpboard.runs.prompt import make_prompt, resolve_position
 from interpboard.runs.references import plain_text
 from interpboard.runs.rounding import difference_beyond_rounding, unless_rounding
-from interpboard.runs.spaced_answers import without_space
 
 
 @dataclass(frozen=True)
@@ -229,6 +229,7 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
         top = int(logits.argmax())
         target = TokenRef(top, logit_name(lm, top))
     used = foil if request.name == "logit_diff" else None  # what is not compared with is not named
+    refuse_one_for_both(target, used)
     problem = "" if head is None else head.problem
     fills_in = fills_masks(lm)
     over_text = lm.anatomy.reads_all

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 
 from interpboard.errors import BadParameter, BadResultFile
 from interpboard.files import atomic
+from interpboard.registry import ANALYSES
 from interpboard.results import MadeBy, ModelInfo
 from interpboard.sweeps import locks
 from interpboard.sweeps import sums as summed
@@ -142,7 +143,7 @@ class SweepFolder:
                 by_roles = request.alignment != "index"
                 own = summed.to_bytes(summed.sums_of(results, request.group, by_roles))
                 atomic.write_bytes(self.path / "sums" / f"{name}.npz", own)
-                kept = [_cut(result, request.top) for result in results]
+                kept = [_cut(result, request) for result in results]
             _write_table(table_of(kept), self.path / "rows" / f"{name}.parquet")
         except OSError as error:
             raise BadResultFile(
@@ -266,11 +267,14 @@ def _part_name(results: Sequence[RowResult]) -> str:
     return f"part-{min(r.row for r in results):012d}-{digest.hexdigest()}"
 
 
-def _cut(result: RowResult, most: int | None) -> RowResult:
-    """``result`` with its ``most`` strongest values, or without any."""
-    if most is None or result.error:
+def _cut(result: RowResult, request: SweepRequest) -> RowResult:
+    """``result`` with as many of its strongest values as are asked for, or without any: those furthest from
+    the value of no effect."""
+    if request.top is None or result.error:
         return replace(result, values=np.zeros(0), at=np.zeros(0, dtype=np.int64))
-    order = np.argsort(-np.nan_to_num(np.abs(result.values), nan=-1.0), kind="stable")[:most]
+    neutral = ANALYSES[result.analysis].neutral_with(request.params.get(result.analysis, {}))
+    size = np.nan_to_num(np.abs(result.values - neutral), nan=-1.0)
+    order = np.argsort(-size, kind="stable")[: request.top]
     return replace(result, values=result.values[order], at=order)
 
 

@@ -127,3 +127,19 @@ def test_a_report_has_the_intervals_that_the_sweep_was_asked_for(tmp_path: Path)
         np.testing.assert_array_equal(
             again.results[0].extra[name].values, written.results[0].extra[name].values
         )
+
+
+def test_the_strongest_values_are_those_furthest_from_no_effect(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    row = {"text": "Rome is in the city of", "corrupted": "Rome is in the city in"}
+    data.write_text(json.dumps(row), encoding="utf-8")
+    params = {"activation_patching": {"direction": "noising"}}
+    kept = {}
+    for save in ("values", "top=3"):
+        sweep(LM, data, ["activation_patching"], tmp_path / save, params=params, save=save)
+        (kept[save],) = SweepFolder.open(tmp_path / save).results()
+    whole, top = kept["values"].values, kept["top=3"]
+    away = np.abs(whole - 1)  # noising: 1 is no effect
+    assert away[top.at].min() > 0.5 > np.delete(away, top.at).max()
+    assert set(top.at) != set(np.argsort(-np.abs(whole))[:3])
+    np.testing.assert_array_equal(top.values, whole[top.at])

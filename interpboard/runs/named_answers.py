@@ -1,4 +1,4 @@
-"""A word that is named without the space in front of it, where the model would write one."""
+"""What may be wrong with a target and a foil that are tokens: they are the same, or lack their space."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ def without_space(
                 f"{visible_token(spaced.token)}, it is likelier here: is that the one that is meant?"
             )
     return tuple(said)
+
+
+def refuse_one_for_both(target: TokenRef, foil: TokenRef | None) -> None:
+    """Raise ``BadTarget`` where ``target`` is compared with itself: every effect would be 0."""
+    if foil is not None and foil.id == target.id:
+        raise BadTarget(
+            f"The target and the foil are one and the same, {visible_token(target.token)}: they differ by "
+            "nothing.",
+            "Name another of them.",
+        )
 
 
 def _with_space(lm: LanguageModel, token: TokenRef) -> TokenRef | None:

@@ -1,4 +1,4 @@
-"""A word without its space is another token: it is said where the model would rather write the other."""
+"""A word without its space is another token, which is said; a token is not compared with itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from interpboard.errors import BadTarget
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.token_texts import token_text
@@ -41,6 +42,15 @@ def test_a_word_that_is_likelier_behind_a_space_is_said_and_no_other(
     asked = MetricRequest("logit_diff", target=" " + some, foil=some)
     (of_foil,) = resolve_metric(lm, prompt, asked).warnings
     assert of_foil.startswith(f"The foil {some} has no space in front")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_target_is_not_compared_with_itself(named: bool) -> None:
+    lm, prompt, metric = case()
+    own = f"#{metric.target_id}"
+    with pytest.raises(BadTarget, match="target and the foil are one and the same"):
+        resolve_metric(lm, prompt, MetricRequest("logit_diff", own if named else None, own))
+    assert resolve_metric(lm, prompt, MetricRequest("logit", own, own)).info.foil is None
 
 
 def test_a_mean_over_rows_whose_answers_lack_their_space_says_so(
