@@ -41,6 +41,8 @@ _BEGINS_JSON = re.compile(rf'\s*\{{\s*"(?:{"|".join(FIELDS)})"\s*:')
 _BY_ID = re.compile(r"#[0-9]+", re.ASCII)
 _MARKS_16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 _MARKS_32 = (BOM_UTF32_LE, BOM_UTF32_BE)
+_OF_COLUMNS = {"text", "messages"}
+_RENAME = 'Name the file .jsonl; a prompt that is itself JSON is {"clean": "..."}.'
 _SHOWN = 60  # characters of a line in a message
 _REMEDY = "Write: clean => corrupted | target | foil. In a prompt, \\=> and \\| are themselves."
 
@@ -175,7 +177,11 @@ def _of_json(line: str) -> dict[str, Any] | None:
             return None
         reason = str(error).split("\n")[0]
         raise _NoExample(f"is no JSON: {reason}", "Mend it, or write it as text.") from None
-    if not isinstance(found, dict) or not set(FIELDS) & set(found):
+    if not isinstance(found, dict):
+        return None
+    if not set(FIELDS) & set(found):
+        if _OF_COLUMNS & set(found):
+            raise _NoExample("is JSON of columns, not of a line", _RENAME)
         return None
     if (twice := name_twice(found)) is not None:
         raise _NoExample(f"has {twice!r} twice", "Leave one.")

@@ -7,6 +7,7 @@ format cannot give, half a line or a text that is no UTF-8, is a row with its pr
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +16,13 @@ from interpboard.datasets.arrow_files import arrow_rows, parquet_rows
 from interpboard.datasets.columns import Columns
 from interpboard.datasets.dataset_lines import read_line
 from interpboard.datasets.records import check_columns, row_of_columns
-from interpboard.datasets.rows import DatasetRow, UnusableRow, refuse_names_twice, row_of_line
+from interpboard.datasets.rows import (
+    NAMED_COLUMNS,
+    DatasetRow,
+    UnusableRow,
+    refuse_names_twice,
+    row_of_line,
+)
 from interpboard.datasets.templates import read_template
 from interpboard.datasets.text_files import (
     LONGEST_LINE,
@@ -26,6 +33,7 @@ from interpboard.datasets.text_files import (
     texts,
     whole,
 )
+from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.files.json_names import Repeated, json_marked
 
@@ -58,11 +66,22 @@ def _lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
         if isinstance(text, UnusableRow):
             yield DatasetRow(number, f"{path.name}:{at}", problem=str(text))
         else:
+            if at == 1 and _is_head(text):
+                raise BadParameter(
+                    f"{path} begins as a table does, with the names {visible(text)[:60]}.",
+                    "Name it .csv, or .tsv where tabs stand between them.",
+                )
             line = read_line(text, at, path.name)
             if line is None:
                 continue
             yield row_of_line(line, number, f"{path.name}:{at}")
         number += 1
+
+
+def _is_head(line: str) -> bool:
+    """Whether ``line`` has names of our columns and nothing else, two at least."""
+    names = [name.strip().strip('"').lower() for name in re.split(r"[,;\t]", line)]
+    return len(names) > 1 and set(names) <= {*NAMED_COLUMNS, "clean"}
 
 
 def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:

@@ -181,6 +181,21 @@ def test_labels_and_groups_that_are_the_same_number_or_letters_are_one() -> None
     assert (prompt.text, prompt.column("corrupted")) == (accents[1], accents[1])  # as it stands
 
 
+def test_columns_are_not_read_as_prompts_because_of_a_files_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.old"
+    path.write_text('{"text": "a", "label": "b"}\n{"text": "a"} is JSON\n', encoding="utf-8")
+    columns, prompt = rows(path)
+    assert columns.problem == "is JSON of columns, not of a line"
+    assert (prompt.problem, prompt.text) == ("", '{"text": "a"} is JSON')
+    path = tmp_path / "rows"
+    for head in ("text,target", 'text\t"foil"', "Clean;label"):
+        path.write_text(f"{head}\nx, y\n", encoding="utf-8")
+        with pytest.raises(BadParameter, match=r"begins as a table does.*Name it \.csv"):
+            rows(path)
+    path.write_text("text, they say\ntext,target\n", encoding="utf-8")
+    assert [row.text for row in rows(path)] == ["text, they say", "text,target"]
+
+
 def test_whole_numbers_that_no_table_holds_are_kept_with_all_digits_or_refused() -> None:
     row = row_of_record({"text": "a", "id": 10**25, "n": 2**63 - 1}, 0, "")
     assert row.other == {"id": str(10**25), "n": 2**63 - 1}
