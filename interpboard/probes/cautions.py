@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from interpboard.datasets.written_values import number_of
 from interpboard.errors import BadParameter
 from interpboard.probes.activations import ProbeRows
 from interpboard.probes.folds import grouped_folds, joined_groups
@@ -31,7 +32,7 @@ def task_of(
         answers = _numbers(rows)
         of_classes = np.zeros(len(rows), int)
     else:
-        names = tuple(sorted(set(rows.labels)))
+        names = _in_order(set(rows.labels))
         if len(names) < 2:
             raise BadParameter(
                 f"All {len(rows):,} rows have the label {names[0]!r}: there is nothing to tell apart.",
@@ -43,6 +44,14 @@ def task_of(
         kind, answers, groups, grouped_folds(of_classes, groups, folds, seed), strength
     )
     return task, names, [*_of_rows(rows, groups), *_of_groups(rows, groups, joined, grouped)]
+
+
+def _in_order(labels: set[str]) -> tuple[str, ...]:
+    """Labels that are numbers from the smallest, others as texts: a direction leads from the first on."""
+    numbers = {label: number_of(label) for label in labels}
+    if any(number is None for number in numbers.values()):
+        return tuple(sorted(labels))
+    return tuple(sorted(labels, key=lambda label: (numbers[label], label)))
 
 
 def _numbers(rows: ProbeRows) -> np.ndarray:

@@ -96,7 +96,10 @@ def sweep_request(
         # A row brings what it has of these; whether it does is its own matter.
         later = {key: "?" for key in known.required if key in OF_THE_ROW and key not in given[name]}
         parsed = known.parse({**given[name], **later})
-        given[name] = {key: parsed[key] for key in given[name]}
+        # As the manifest has them, whose lists are no tuples: or going on would find other parameters there.
+        given[name] = msgspec.json.decode(
+            msgspec.json.encode({key: parsed[key] for key in given[name]})
+        )
     if save.startswith(_TOP):
         number = save.removeprefix(_TOP)
         if not number.isascii() or not number.isdigit() or int(number) < 1:

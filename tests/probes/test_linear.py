@@ -71,6 +71,18 @@ def test_the_mass_mean_direction_is_the_difference_of_means(rows: str, layer: in
     assert analyze(lm, "The city", ("steering",), params={"steering": steered}).results
 
 
+def test_a_direction_between_labels_that_are_numbers_leads_to_the_larger_one(
+    tmp_path: Path,
+) -> None:
+    both = [{"text": text, "label": "9"} for text in NEGATIVE]
+    both += [{"text": text, "label": "10.0"} for text in POSITIVE]
+    lm, path = tiny_lm("gpt2", torch.float64), tmp_path / "direction.safetensors"
+    result = probed(write(tmp_path / "rows.csv", both), lm, save=str(path), save_layer=1)
+    assert str(result.extra["direction"].values).startswith("from '9' to '10.0', layer")
+    own = difference_of_means(lm, POSITIVE, NEGATIVE, 1)
+    np.testing.assert_allclose(load_vector(lm, path).numpy(), own.numpy(), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 @pytest.mark.parametrize(
     "site", ["resid_post", "resid_mid", "mlp_out", "attn_out", "z", "k", "neuron"]

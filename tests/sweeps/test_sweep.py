@@ -13,12 +13,14 @@ from msgspec.structs import replace
 from pyarrow import parquet
 
 from interpboard.analyze import analyze
+from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter
 from interpboard.registry.loading import LoadOptions
 from interpboard.results import Document, MetricRequest
 from interpboard.sweeps.aggregate import AggregateSettings, aggregate
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.pace import SweepPace
+from interpboard.sweeps.remaining import is_whole
 from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.sweep import sweep
 from tests.lm import tiny_lm
@@ -153,6 +155,25 @@ def test_going_on_computes_nothing_twice(tmp_path: Path) -> None:
     assert len({r.id for r in results(out)}) == len(results(out)) == len(ROWS)
     sweep(LM, data, ["head_ablation", "logit_lens"], out, on_pace=paces.append)
     assert paces[-1].computed == len(ROWS)  # the new analysis alone
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("head_ablation", {"layers": "0,1", "heads": (0, 2)}),
+        ("steering", {"positive": "Rome", "negative": "Mary", "scales": "0,1.5"}),
+        ("occlusion", {"window": 2}),
+    ],
+)
+def test_a_sweep_is_gone_on_with_whatever_its_parameters_are(
+    tmp_path: Path, name: str, params: dict[str, object]
+) -> None:
+    data, out = put(tmp_path, ROWS[:2]), tmp_path / "out"
+    paces: list[SweepPace] = []
+    for _ in range(2):
+        sweep(LM, data, [name], out, params={name: params}, on_pace=paces.append)
+    assert (paces[-1].known, paces[-1].computed) == (2, 0)
+    assert is_whole(out, open_dataset([data]))
 
 
 def test_another_sweep_does_not_go_into_the_folder(tmp_path: Path) -> None:
