@@ -5,7 +5,9 @@ Hooks that count are there from the first: one more is another model.
 
 from __future__ import annotations
 
+import gc
 import io
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -262,6 +264,10 @@ def test_the_engine_runs_the_prompt_once_for_all_that_is_asked_of_it(tmp_path: P
         worker._run(jobs[1])
         assert rows == [1, 1]
     assert worker.runs is not None
+    first = weakref.ref(worker.runs)
+    worker._run(other)
+    gc.collect()
+    assert first() is None  # of one prompt at a time, however many are asked about
     with pytest.raises(InterpBoardError):
         worker._run(protocol.Load(8, str(tmp_path / "nothing"), "cpu", "auto"))
     assert worker.runs is None  # nothing of the model before stands beside the next one
