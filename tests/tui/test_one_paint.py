@@ -6,11 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual._compositor import Compositor
+from textual.app import App
+from textual.geometry import Size
+from textual.screen import Screen
 
 from tests.tui.conftest import Board, Boards
 from tests.tui.test_kept_cells import told
 from tests.tui.test_painting import Watched
 from tui.files.prompt_file import read_prompt_file
+from tui.terminal.behind import Over
 
 OLD, NEW = "The Colosseum is located in the city of", "Berlin is the capital of"
 
@@ -94,3 +99,32 @@ async def test_no_paint_has_a_reopened_prompt_above_the_panes_of_another(board: 
         for lines in paints.seen:
             if "1 Tokens  " in "\n".join(lines):
                 assert first_token_of(lines) == prompt_of(lines).split()[0], "\n".join(lines)
+
+
+@pytest.mark.parametrize("key", ["colon", "question_mark"])
+async def test_a_box_is_laid_out_and_painted_once_as_it_opens_and_the_panes_once_as_it_is_left(
+    board: Boards, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    done: list[str] = []
+
+    def counted(cls: type, name: str) -> None:
+        own = getattr(cls, name)
+
+        def call(self: object, *args: object, **options: object) -> object:
+            if not args or isinstance(args[0], Screen | Size):
+                done.append(name)
+            return own(self, *args, **options)
+
+        monkeypatch.setattr(cls, name, call)
+
+    async with board((120, 40)) as b:
+        counted(Compositor, "render_full_update")
+        counted(Screen, "_screen_resized")
+        counted(App, "update_styles")
+        await b.press(key)
+        assert isinstance(b.app.screen, Over)
+        assert b.app.screen.has_class("-medium", "-tall")
+        assert done == ["render_full_update"]
+        await b.press("escape")
+        assert b.app.screen is b.app.base
+        assert done == ["render_full_update"] * 2

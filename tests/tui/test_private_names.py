@@ -6,9 +6,9 @@ import ast
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 import textual
 from rich.console import Console
 from rich.style import Style
@@ -85,25 +85,23 @@ def test_every_private_name_in_the_folder_is_listed_and_every_listed_one_is_used
         assert text.count(known.name) > 1, f"{known.name} is listed, and nothing uses it"
 
 
-@pytest.mark.parametrize("known", PRIVATE_NAMES, ids=lambda known: known.name)
-async def test_what_is_used_of_textual_is_still_there(board: Boards, known: PrivateName) -> None:
+async def test_what_is_used_of_textual_is_still_there(board: Boards) -> None:
+    async with board((80, 24), settle=False) as b:
+        screen = b.app.screen
+        of_app = (b.app, screen, screen._compositor, b.app.query_one(Input))
+        instances = (*of_app, XTermParser(), Mount(), Style(), Console())
+        for known in PRIVATE_NAMES:
+            assert _is_there(known, instances), (
+                f"textual {textual.__version__} has no {known.owner} {known.name} any more: "
+                f"tui/terminal needs it for this: {known.why}"
+            )
+
+
+def _is_there(known: PrivateName, instances: Sequence[object]) -> bool:
+    """Of the class, or else of its instances."""
     module, _, owner = known.owner.partition(":")
     home = importlib.import_module(module)
     found = home if not owner else getattr(home, owner)
-    if not hasattr(found, known.name):  # not of the class: then its instances have it
-        found = await an_instance(board, found)
-    assert hasattr(found, known.name), (
-        f"textual {textual.__version__} has no {known.owner} {known.name} any more: "
-        f"tui/terminal needs it for this: {known.why}"
+    return hasattr(found, known.name) or hasattr(
+        next(each for each in instances if isinstance(each, found)), known.name
     )
-
-
-async def an_instance(board: Boards, cls: type) -> object:
-    if cls is Style:
-        return Style()
-    if cls is Console:
-        return Console()
-    async with board((80, 24), settle=False) as b:
-        screen = b.app.screen
-        known = (b.app, screen, screen._compositor, b.app.query_one(Input), XTermParser(), Mount())
-        return next(each for each in known if isinstance(each, cls))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from typing import Any
+from typing import Any, Self
 
 from rich.console import RenderableType
 from textual import events
@@ -69,6 +69,17 @@ class TerminalApp(SureTimers, TypedInto):
             super().refresh_css(animate)
         else:
             self.stylesheet.set_variables(self.get_css_variables())
+
+    def refresh(
+        self, *, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Textual lays out and paints the screen in front twice more when one over it is gone.
+
+        It was painted as it came to the front, and what was to be laid out anew was.
+        """
+        if layout and not recompose:
+            return self
+        return super().refresh(repaint=repaint, layout=layout, recompose=recompose)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys typed before everything is there that they may be for come again then."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.app import App
 from textual.color import Color
 from textual.css.styles import RulesMap
 from textual.renderables.background_screen import BackgroundScreen
@@ -18,7 +19,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.visual import RenderOptions, Visual, VisualType
 
-from tui.terminal import pending
+from tui.terminal import pending, sizes
 from tui.terminal.painted_once import PaintedOnce
 
 _MOST_STYLES = 4096
@@ -68,7 +69,11 @@ def _tinted(style: Style, tint: Color) -> Style:
 
 
 class Over(PaintedOnce):
-    """For screens over others."""
+    """For screens over others. They have the names of the terminal's size from the first on, as the board."""
+
+    def _post_register(self, app: App[Any]) -> None:
+        self.add_class(*sizes.named(app.size), update=False)
+        super()._post_register(app)
 
     def render(self) -> VisualType:  # type: ignore[override]  # Screen's says less than Widget's
         """What shows through, or the background."""

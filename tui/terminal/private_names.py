@@ -28,6 +28,8 @@ PRIVATE_NAMES = (
     PrivateName("textual._compositor:Compositor", "_regions_to_spans", "parts of lines that have changed"),
     PrivateName("textual.screen:Screen", "_dirty_widgets", "is a paint on its way? the first is made once"),
     PrivateName("textual.screen:Screen", "_refresh_layout", "a first screen is painted once", overrides=True),
+    PrivateName("textual.screen:Screen", "_screen_resized", "it is laid out for its size", overrides=True),
+    PrivateName("textual.widget:Widget", "_post_register", "names of the size before styles", overrides=True),
     PrivateName("textual.widget:Widget", "_repaint_required", "is a paint on its way?"),
     PrivateName("textual.widget:Widget", "_layout_required", "is a layout on its way?"),
     PrivateName("textual.widget:Widget", "_scroll_required", "is a scroll on its way?"),

@@ -22,13 +22,17 @@ _HOLDS = {
 }  # fmt: skip
 
 
+def named(size: Sequence[int]) -> list[str]:
+    """The names of ``size``, columns and rows."""
+    return [
+        [name for start, name in table if start <= cells][-1]
+        for table, cells in zip((HORIZONTAL, VERTICAL), size, strict=True)
+    ]
+
+
 def size_names(size: Sequence[int]) -> list[str]:
-    """All names that hold for ``size``, columns and rows."""
-    found: list[str] = []
-    for table, cells in zip((HORIZONTAL, VERTICAL), size, strict=True):
-        name = [name for start, name in table if start <= cells][-1]
-        found += [name, *_HOLDS.get(name, ())]
-    return found
+    """All names that hold for ``size``."""
+    return [each for name in named(size) for each in (name, *_HOLDS.get(name, ()))]
 
 
 def with_larger(names: Mapping[str, bool]) -> dict[str, bool]:
