@@ -55,7 +55,7 @@ def test_analyze_on_the_demo_writes_json_that_keeps_to_the_schema(tmp_path: Path
 
 
 def test_a_folder_that_is_not_there_is_one_line_and_exit_code_2() -> None:
-    done = interpboard("analyze", "--text", "x", "--model", "./no-such-folder")
+    done = forked_interpboard("analyze", "--text", "x", "--model", "./no-such-folder")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().startswith("error: There is no folder ./no-such-folder.")
     assert done.stderr.count(b"\n") == 1

@@ -17,8 +17,11 @@ from textual.css.model import RuleSet
 from textual.css.parse import parse
 from textual.css.tokenize import tokenize_values
 from textual.css.tokenizer import Token
+from textual.keys import key_to_character
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.strip import Strip
+from textual.widgets import Input
 
 from interpboard.config import Settings
 from interpboard.engine.process import EngineProcess
@@ -30,6 +33,7 @@ from tui.terminal import pending
 from tui.testing.wait_until_idle import wait_until_idle, wait_until_painted
 
 HANGS_S = 240.0  # then the test ends with the line that waits
+MOVES = {*"hjkl", "up", "down", "left", "right", "backspace"}
 LETTERS = string.ascii_letters + string.digits
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
@@ -39,6 +43,7 @@ class Board:
 
     def __init__(self, app: InterpBoardApp, pilot: Pilot[Any]) -> None:
         self.app, self.pilot = app, pilot
+        self._read: dict[Screen[Any], list[Strip]] = {}  # until anything can happen
 
     @property
     def engine(self) -> FakeEngine:
@@ -51,11 +56,14 @@ class Board:
 
         Each of the pilot's waits sends a message to every widget: half of what a key takes. So it is asked
         only where nothing else says that all is done, and the pilot itself, which waits so, presses none.
+        Letters of a text, and a key that is held down, come in one piece, as from a fast hand:
+        ``test_bursts.py`` has that they leave what they leave one by one.
         """
         idle = False
-        for key in keys:
+        left = list(keys)
+        while left:
             before = self.app.screen
-            await self.app._press_keys([key])
+            await self.app._press_keys(self._together(left))
             if not self.app.screen_stack or self.app.screen is not before:
                 await self.pilot._wait_for_screen()  # of the screen that the key has opened
             while (self.app.keys_wait or self.app.turns.going) and not pending.left(self.app):
@@ -71,13 +79,25 @@ class Board:
             if not pending.left(self.app):
                 await wait_until_painted(self.app)
 
+    def _together(self, left: list[str]) -> list[str]:
+        """Take the next key from those that are ``left``, and with it letters of the same text, or itself."""
+        found = [left.pop(0)]
+        text = isinstance(self.app.focused, Input) and _letter(found[0])
+        while left and (_letter(left[0]) if text else left[0] == found[0] in MOVES):
+            found.append(left.pop(0))
+        return found
+
     async def write(self, text: str) -> None:
         """Type a text."""
         await self.press(*(char if char.isalnum() else _key(char) for char in text))
 
     def strips(self) -> list[Strip]:
-        """The screen's lines with their styles."""
-        return pending.strips(self.app.screen)
+        """The screen's lines with their styles: drawn once for what a test reads in one go."""
+        screen = self.app.screen
+        if screen not in self._read:
+            self._read = {screen: pending.strips(screen)}
+            asyncio.get_running_loop().call_soon(self._read.clear)
+        return self._read[screen]
 
     def lines(self) -> list[str]:
         """The screen as the terminal has it."""
@@ -123,6 +143,11 @@ class Board:
             path.write_text(screen, encoding="utf-8")
         assert path.exists(), f"no snapshot {name}: run with UPDATE_SNAPSHOTS=1"
         assert screen == path.read_text(encoding="utf-8")
+
+
+def _letter(key: str) -> bool:
+    character = key_to_character(key)
+    return character is not None and character.isprintable()
 
 
 def _key(char: str) -> str:

@@ -97,7 +97,7 @@ async def test_turns_are_moved_removed_given_roles_and_the_last_can_go_on(board:
 async def test_what_was_written_is_there_when_the_editor_opens_again_and_a_field_is_left_unchanged(
     board: Boards,
 ) -> None:
-    async with board(text="Why") as b:
+    async with board((80, 24), text="Why") as b:
         await write_chat(b, "Why", "Yes")
         await b.press("enter", *"more", "escape")
         assert editor(b).draft.turns[-1].content == "Yes"
@@ -110,14 +110,14 @@ async def test_what_was_written_is_there_when_the_editor_opens_again_and_a_field
 async def test_a_turn_has_several_lines_and_what_is_typed_in_it_is_no_command(
     board: Boards,
 ) -> None:
-    async with board(text="Why") as b:
+    async with board((80, 24), text="Why") as b:
         await b.press("colon", *"chat", "enter", "enter", "ctrl+u", *"adr", "ctrl+o", "q", "enter")
         assert editor(b).draft.turns == (DraftTurn("user", "adr\nq"),)
         assert "adr⏎q" in b.screen
 
 
 async def test_p_opens_the_editor_of_a_chat_and_t_goes_back_to_a_text(board: Boards) -> None:
-    async with board(text="Why") as b:
+    async with board((80, 24), text="Why") as b:
         await write_chat(b, "Why")
         await b.press("r", "p")
         assert isinstance(b.app.screen, ChatScreen)
@@ -131,7 +131,7 @@ async def test_p_opens_the_editor_of_a_chat_and_t_goes_back_to_a_text(board: Boa
 async def test_a_model_without_a_template_says_so_in_the_editor_and_in_the_panes(
     board: Boards,
 ) -> None:
-    async with board(text="Why") as b:
+    async with board((80, 24), text="Why") as b:
         b.engine.has_template = False
         await write_chat(b, "Why")
         assert "This model's tokenizer has no chat template. Give a plain text." in b.screen
@@ -217,7 +217,7 @@ async def test_beside_a_chat_nothing_is_put_around_the_corrupted_text(board: Boa
 
 
 async def test_earlier_chats_are_listed_and_run_as_chats(board: Boards, tmp_path: Path) -> None:
-    async with board(text="Why") as b:
+    async with board((80, 24), text="Why") as b:
         await write_chat(b, "Why")
         await b.press("r", "t", "escape", "H")
         assert "user: Why" in b.screen
@@ -258,10 +258,12 @@ def test_a_prompt_of_a_chat_in_the_fake_engine_has_tokens_for_its_turns() -> Non
     assert [turn.role for turn in made.turns] == ["system", "user", "assistant"]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize(("count", "cut"), [(24, False), (2000, True)])
+@pytest.mark.parametrize(
+    ("count", "cut", "size"),
+    [(24, False, SIZES[0]), *((2000, True, size) for size in SIZES)],
+)
 async def test_a_turn_that_is_longer_than_its_line_stands_below_as_a_whole(
-    size: tuple[int, int], count: int, cut: bool
+    count: int, cut: bool, size: tuple[int, int]
 ) -> None:
     words = [f"word{number}" for number in range(count)]
     turns = (("user", " ".join(words)), ("assistant", "Yes"), ("user", "Why"))

@@ -125,14 +125,11 @@ async def choose(b: Board, path: Path | str) -> None:
     await b.pilot.pause()
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_screen_of_a_circuit_of_own_prompts(
-    board: Boards, pairs: Path, size: tuple[int, int]
-) -> None:
-    async with board(size) as b:
+async def test_screen_of_a_circuit_of_own_prompts(board: Boards, pairs: Path) -> None:
+    async with board((80, 24)) as b:
         await press(b, "C")
         await choose(b, pairs)
-        b.matches(f"circuit-own-{size[0]}x{size[1]}")
+        b.matches("circuit-own-80x24")
 
 
 async def test_own_prompts_are_a_behaviour_and_the_copied_lines_name_their_file(

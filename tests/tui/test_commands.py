@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.tui.conftest import Boards
 from tui import catalogue as keys
 from tui.commands.command import commands
@@ -46,25 +44,21 @@ async def test_editing_the_prompt_and_enter_runs_everything_on_the_new_text(
         assert b.app.panes.focus_name == "tokens"
 
 
-@pytest.mark.parametrize("key", ["enter", "r"])
-async def test_enter_and_r_run_again(board: Boards, key: str) -> None:
+async def test_enter_and_r_run_again(board: Boards) -> None:
     async with board() as b:
-        before = len(b.engine.requests)
-        await b.press(key)
-        assert len(b.engine.requests) == before + 7
+        for key in ("enter", "r"):
+            before = len(b.engine.requests)
+            await b.press(key)
+            assert len(b.engine.requests) == before + 7, key
 
 
-@pytest.mark.parametrize("key", ["escape", "tab", "down"])
-async def test_ways_out_of_the_prompt(board: Boards, key: str) -> None:
-    async with board() as b:
-        await b.press("3", "p")
-        assert b.app.panes.focus_name == "prompt"
-        await b.press(key)
-        assert b.app.panes.focus_name == "lens"
-
-
-async def test_p_goes_to_the_prompt_and_backspace_stays_an_editing_key(board: Boards) -> None:
-    async with board() as b:
+async def test_ways_out_of_the_prompt_where_backspace_stays_an_editing_key(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        for pane, key in (("3", "escape"), ("2", "tab"), ("3", "down")):
+            await b.press(pane, "p")
+            assert b.app.panes.focus_name == "prompt"
+            await b.press(key)
+            assert b.app.panes.focus_name == {"2": "heads", "3": "lens"}[pane], key
         await b.press("p", "backspace")
         assert b.app.prompt.text.endswith("city o")
         assert b.app.panes.focus_name == "prompt"
@@ -98,7 +92,7 @@ async def test_cancel_stops_what_runs_and_says_so_when_nothing_does(board: Board
 
 
 async def test_target_is_asked_and_empty_means_the_top_token(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("t")
         assert isinstance(b.app.screen, PickTokenScreen)
         await b.write(" Rome")
@@ -110,7 +104,7 @@ async def test_target_is_asked_and_empty_means_the_top_token(board: Boards) -> N
 
 
 async def test_a_wrong_target_is_a_message_and_nothing_changes(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         before, screen = b.app.state.question, b.lines()[:12]
         await b.press("t")
         await b.write("nonsense")
@@ -121,7 +115,7 @@ async def test_a_wrong_target_is_a_message_and_nothing_changes(board: Boards) ->
 
 
 async def test_foil_makes_the_metric_a_difference_and_metrics_turn(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         for expected in ("prob", "logprob", "logit"):
             await b.press("M")
             assert b.engine.requests[-1].metric.name == expected
@@ -136,7 +130,7 @@ async def test_foil_makes_the_metric_a_difference_and_metrics_turn(board: Boards
 
 
 async def test_another_model_replaces_results_and_a_wrong_one_does_not(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("o")
         await b.write("nosuch")
         await b.press("enter")
@@ -150,7 +144,7 @@ async def test_another_model_replaces_results_and_a_wrong_one_does_not(board: Bo
         assert "·Paris" in b.screen
 
 
-async def test_zoom_and_three_ways_out(board: Boards) -> None:
+async def test_zoom_and_three_ways_out_and_tab_goes_round_by_number(board: Boards) -> None:
     async with board() as b:
         assert "4 Trace" in b.screen
         for key in ("z", "escape", "backspace"):
@@ -160,10 +154,7 @@ async def test_zoom_and_three_ways_out(board: Boards) -> None:
             assert "integrated gradients" not in b.screen
             await b.press(key)
             assert "integrated gradients" in b.screen
-
-
-async def test_tab_goes_round_by_number(board: Boards) -> None:
-    async with board() as b:
+        await b.press("1")
         seen = []
         for _ in range(7):
             await b.press("tab")
@@ -173,31 +164,31 @@ async def test_tab_goes_round_by_number(board: Boards) -> None:
         assert b.app.panes.active == "neurons"
 
 
-@pytest.mark.parametrize("key", ["question_mark", "f1"])
-async def test_help_names_the_keys_of_the_pane(board: Boards, key: str) -> None:
-    async with board() as b:
-        await b.press("2", key)
-        assert isinstance(b.app.screen, HelpScreen)
-        assert "2 Heads" in b.screen
-        assert "What replaces an output" in b.screen
-        await b.press("j", "k", "G", "g", "q")
-        assert not isinstance(b.app.screen, HelpScreen)
+async def test_help_names_the_keys_of_the_pane(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        for key in ("question_mark", "f1"):
+            await b.press("2", key)
+            assert isinstance(b.app.screen, HelpScreen)
+            assert "2 Heads" in b.screen
+            assert "What replaces an output" in b.screen
+            await b.press("j", "k", "G", "g", "q")
+            assert not isinstance(b.app.screen, HelpScreen)
 
 
-@pytest.mark.parametrize("key", ["colon", "ctrl+p"])
-async def test_palette_finds_and_runs_commands(board: Boards, key: str) -> None:
-    async with board() as b:
-        await b.press(key)
-        assert isinstance(b.app.screen, PaletteScreen)
-        await b.write("light")
-        await b.press("enter")
-        assert not b.app.current_theme.dark
-        await b.press(key, "down", "up", "escape")
-        assert not isinstance(b.app.screen, PaletteScreen)
+async def test_palette_finds_and_runs_commands(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        for key, dark in (("colon", False), ("ctrl+p", True)):
+            await b.press(key)
+            assert isinstance(b.app.screen, PaletteScreen)
+            await b.write("light")
+            await b.press("enter")
+            assert b.app.current_theme.dark == dark
+            await b.press(key, "down", "up", "escape")
+            assert not isinstance(b.app.screen, PaletteScreen)
 
 
 async def test_theme_changes_by_key(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("ctrl+t")
         assert not b.app.current_theme.dark
         await b.press("ctrl+t")
@@ -206,7 +197,7 @@ async def test_theme_changes_by_key(board: Boards) -> None:
 
 async def test_q_and_ctrl_q_leave_with_zero_and_end_the_engine(board: Boards) -> None:
     for key in ("q", "ctrl+q"):
-        async with board() as b:
+        async with board((80, 24)) as b:
             engine = b.engine
             await b.pilot.press(key)
         assert b.app.return_value == 0
@@ -215,14 +206,14 @@ async def test_q_and_ctrl_q_leave_with_zero_and_end_the_engine(board: Boards) ->
 
 async def test_ctrl_q_leaves_from_the_prompt_and_from_screens(board: Boards) -> None:
     for opened in ("p", "i", "e", "question_mark"):
-        async with board() as b:
+        async with board((80, 24)) as b:
             await b.press(opened)
             await b.pilot.press("ctrl+q")
         assert b.app.return_value == 0
 
 
 async def test_ctrl_c_says_what_quits(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("ctrl+c")
         assert "quits" in b.messages[0]
 

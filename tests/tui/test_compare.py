@@ -75,7 +75,7 @@ async def test_tokens_that_one_prompt_alone_has_are_marked_and_have_no_differenc
 async def test_a_pinned_prompt_is_compared_with_until_it_is_not_pinned_any_more(
     board: Boards,
 ) -> None:
-    async with board(engine=ByText) as b:
+    async with board((80, 24), engine=ByText) as b:
         await b.press("colon")
         await b.write("pin prompt")
         await b.press("enter")
@@ -95,7 +95,7 @@ async def test_a_pinned_prompt_is_compared_with_until_it_is_not_pinned_any_more(
 
 
 async def test_without_a_prompt_before_it_says_what_to_do(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press(SHOWN)
         assert "no prompt before this one" in b.messages[-1]
         assert "Pin prompt" in b.messages[-1]
@@ -190,7 +190,7 @@ async def test_a_target_chosen_while_comparing_is_explained_in_both(board: Board
 
 
 async def test_different_targets_are_said_where_the_difference_is(board: Boards) -> None:
-    async with board(engine=ByText) as b:
+    async with board((80, 24), engine=ByText) as b:
         await b.press("t")
         await b.write(" Rome")
         await b.press("enter")

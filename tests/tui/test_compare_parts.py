@@ -69,10 +69,11 @@ async def test_neurons_are_called_in_a_difference_as_in_the_pane(board: Boards) 
 
 def offered(b: Board) -> set[str]:
     """The commands of the pane in focus, and of the app, that the bottom line has."""
+    footer = f"{b.lines()[-1]} "
     return {
         each.id
         for each in commands(b.app.panes.focus_name, "app")
-        if each.label and f" {each.shown.split(' ')[0]} {each.label} " in f"{b.lines()[-1]} "
+        if each.label and f" {each.shown.split(' ')[0]} {each.label} " in footer
     }
 
 

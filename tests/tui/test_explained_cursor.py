@@ -16,21 +16,28 @@ async def write_more(b: Board, text: str) -> None:
     await b.press("enter")
 
 
-@pytest.mark.parametrize("slot", PANES)
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+def check_end(b: Board, slot: str) -> None:
+    result, prompt = b.app.state.slots[slot].result, b.app.state.slots[slot].prompt
+    assert result is not None
+    assert prompt is not None
+    assert b.app.panes.view.position == result.metric.position == len(prompt.tokens) - 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)], ids=str)
 async def test_the_cursor_goes_along_to_the_end_of_a_longer_prompt(
-    board: Boards, slot: str, size: tuple[int, int]
+    board: Boards, size: tuple[int, int]
 ) -> None:
+    """In the pane that has the focus, and in one that is gone to then."""
     async with board(size) as b:
-        await b.press(PANES[slot])
-        assert b.app.panes.view.position == 8
-        for more in (LONGER, " it"):
+        for (slot, key), more in zip(PANES.items(), (LONGER, " it"), strict=True):
+            await b.press(key)
+            before = b.app.panes.view.position
             await write_more(b, more)
-            result = b.app.state.slots[slot].result
-            assert result is not None
-            prompt = b.app.state.slots[slot].prompt
-            assert prompt is not None
-            assert b.app.panes.view.position == result.metric.position == len(prompt.tokens) - 1
+            check_end(b, slot)
+            assert b.app.panes.view.position > before
+            for other, to in PANES.items():
+                await b.press(to)
+                check_end(b, other)
 
 
 @pytest.mark.parametrize("slot", PANES)

@@ -16,34 +16,32 @@ from tui.dialogs.export import ExportScreen
 from tui.files import export as exporting
 
 
-@pytest.mark.parametrize(
-    ("downs", "suffix"), [(0, "md"), (1, "csv"), (2, "json"), (3, "html"), (4, "svg")]
-)
 async def test_export_shows_the_name_and_writes_the_file(
-    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, downs: int, suffix: str
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     async with board() as b:
-        await b.press("2", "e", *["down"] * downs, "tab")
-        assert isinstance(b.app.screen, ExportScreen)
-        path = tmp_path / f"interpboard-demo-all.{suffix}"
-        assert b.app.screen.query_one(Input).value == str(path)
-        await b.press("enter")
-        await b.pilot.pause()
-        text = path.read_text()
-        assert b.messages == [f"Written: {path}"]
-        if suffix == "json":
-            written = [result.analysis for result in Document.from_json(text).results]
-            assert written == [
-                "integrated_gradients", "predictions", "head_ablation",
-                "logit_lens", "direct_logit_attribution",
-            ]  # fmt: skip
-            json.loads(text)
-        elif suffix == "svg":
-            assert "<svg" in text
-            assert "everything" not in text  # the question is gone
-        else:
-            assert "Paris" in text
+        for downs, suffix in enumerate(("md", "csv", "json", "html", "svg")):
+            await b.press("2", "e", *["down"] * downs, "tab")
+            assert isinstance(b.app.screen, ExportScreen)
+            path = tmp_path / f"interpboard-demo-all.{suffix}"
+            assert b.app.screen.query_one(Input).value == str(path)
+            await b.press("enter")
+            await b.pilot.pause()
+            text = path.read_text()
+            assert b.messages[-1] == f"Written: {path}"
+            if suffix == "json":
+                written = [result.analysis for result in Document.from_json(text).results]
+                assert written == [
+                    "integrated_gradients", "predictions", "head_ablation",
+                    "logit_lens", "direct_logit_attribution",
+                ]  # fmt: skip
+                json.loads(text)
+            elif suffix == "svg":
+                assert "<svg" in text
+                assert "everything" not in text  # the question is gone
+            else:
+                assert "Paris" in text
 
 
 async def test_export_of_one_pane_holds_that_pane_only(
@@ -140,7 +138,7 @@ async def test_the_copied_lines_make_the_pane_again(
     board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TMUX", raising=False)
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("2", "a", "t")
         await b.write(" Rome")
         await b.press("enter", "c")
@@ -154,7 +152,7 @@ async def test_the_copied_lines_make_the_pane_again(
 
 
 async def test_export_to_an_impossible_place_is_a_message(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("e", "ctrl+u")
         await b.write("/nowhere/at.md")
         await b.press("enter")

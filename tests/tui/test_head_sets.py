@@ -116,7 +116,7 @@ async def test_a_layer_and_a_type_make_sets_and_what_is_not_there_is_said(board:
 
 
 async def test_what_replaces_a_head_in_the_grid_replaces_it_in_the_set(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("2", "a")
         await hold(b, "2")
         assert held(b)["interventions"].endswith("}=mean")
@@ -125,7 +125,7 @@ async def test_what_replaces_a_head_in_the_grid_replaces_it_in_the_set(board: Bo
 
 
 async def test_space_on_a_head_of_a_set_says_which_set_holds_it(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("2")
         await hold(b, "2")
         assert b.readout("heads").endswith("off")  # the strongest is under the cursor
@@ -263,7 +263,7 @@ async def test_another_model_lets_go_with_a_line(board: Boards) -> None:
 
 
 async def test_several_typed_at_once_are_several(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("i", "a")
         await b.write("2.5=zero; 1.mlp=mean")
         await b.press("enter")

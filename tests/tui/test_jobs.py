@@ -59,14 +59,13 @@ def test_a_job_takes_what_its_analysis_takes() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-@pytest.mark.parametrize(("pane", "slot", "_name"), KINDS)
-async def test_screen_of_the_question(
-    board: Boards, tmp_path: Path, pane: str, slot: str, _name: str, size: tuple[int, int]
-) -> None:
+async def test_screen_of_the_question(board: Boards, size: tuple[int, int]) -> None:
     async with board(size, settings=Settings(export_folder="/texts")) as b:
-        await b.press(pane, "F")
-        assert isinstance(b.app.screen, JobScreen)
-        b.matches(f"{slot}-{size[0]}x{size[1]}")
+        for pane, slot, _ in KINDS:
+            await b.press(pane, "F")
+            assert isinstance(b.app.screen, JobScreen)
+            b.matches(f"{slot}-{size[0]}x{size[1]}")
+            await b.press("escape")
 
 
 @pytest.mark.parametrize(("pane", "slot", "name"), KINDS)

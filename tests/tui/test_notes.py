@@ -112,7 +112,7 @@ async def test_tab_takes_the_result_the_prompt_or_the_session(board: Boards) -> 
 
 
 async def test_mlps_and_neurons_have_notes_of_their_own_and_several_lines(board: Boards) -> None:
-    async with board((200, 60)) as b:
+    async with board((80, 24)) as b:
         await b.press("2", "end")
         await note(b, "an mlp")
         await b.press("7")
@@ -131,7 +131,7 @@ async def test_mlps_and_neurons_have_notes_of_their_own_and_several_lines(board:
 
 
 async def test_the_list_finds_edits_and_takes_away(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("2")
         await note(b, "copies names")
         await note(b, "why Paris", "tab", "tab", "tab")
@@ -210,9 +210,9 @@ def _engine():  # type: ignore[no-untyped-def]
 
 
 async def test_deleting_a_session_asks_twice(board: Boards) -> None:
-    async with board():
+    async with board((80, 24)):
         pass
-    async with board(text="A second sitting here") as b:
+    async with board((80, 24), text="A second sitting here") as b:
         await run(b, "sessions")
         await b.write("eiffel")
         await b.press("f8")
@@ -226,30 +226,29 @@ async def test_deleting_a_session_asks_twice(board: Boards) -> None:
         assert {run.prompt for run in Store().runs()} == {"A second sitting here"}
 
 
-@pytest.mark.parametrize("ending", ["md", "html", "json"])
 async def test_the_session_is_exported_with_its_notes_as_the_text(
-    board: Boards, ending: str, tmp_path: Path
+    board: Boards, tmp_path: Path
 ) -> None:
-    async with board(settings=Settings(export_folder=str(tmp_path))) as b:
+    async with board((80, 24), settings=Settings(export_folder=str(tmp_path))) as b:
         await b.press("2", "I", "enter")  # the ten strongest beside a random ten
         await note(b, "copies names")
         await note(b, "why Paris", "tab", "tab", "tab")
-        await b.press("e", "tab", "tab")
-        assert "the session, its notes as the text" in b.screen
-        for _ in range({"md": 0, "json": 2, "html": 3}[ending]):
-            await b.press("down")
-        await b.press("enter")
-        assert "Written: " in b.messages[-1]
-    (path,) = tmp_path.glob(f"interpboard-demo-session.{ending}")
-    text = path.read_text()
-    for said in ("copies names", "why Paris", "L2 H4", "strongest 10", "random 10, seed 0"):
-        assert said in text
-    assert "interpboard analyze --model demo" in text
-    if ending == "json":
-        whole = json.loads(text)
-        assert whole["notes"][0]["text"] == "why Paris"
-        names = {r["document"]["results"][0]["analysis"] for r in whole["sections"][0]["results"]}
-        assert {"head_ablation", "what_if"} <= names
+        for ending, downs in (("md", 0), ("json", 2), ("html", 3)):
+            await b.press("e", "tab", "tab")
+            assert "the session, its notes as the text" in b.screen
+            await b.press(*["down"] * downs, "enter")
+            assert "Written: " in b.messages[-1]
+            (path,) = tmp_path.glob(f"interpboard-demo-session.{ending}")
+            text = path.read_text()
+            for said in ("copies names", "why Paris", "L2 H4", "strongest 10", "random 10, seed 0"):
+                assert said in text, ending
+            assert "interpboard analyze --model demo" in text
+            if ending == "json":
+                whole = json.loads(text)
+                assert whole["notes"][0]["text"] == "why Paris"
+                results = whole["sections"][0]["results"]
+                names = {r["document"]["results"][0]["analysis"] for r in results}
+                assert {"head_ablation", "what_if"} <= names
 
 
 async def test_a_session_is_no_table(board: Boards, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ async def test_a_cursor_move_and_a_switch_of_panes_stay_within_their_bytes(
             watched.check()
             assert switch <= SWITCH_BYTES or (size[0] > 80 and digit == "8"), digit
             alone, at_rest = [], []
-            for key in "jklhjlkh":
+            for key in "jklhl":
                 before = watched.sent
                 with monkeypatch.context() as unrested:
                     if digit != "8":  # a screen of its own, which rests by itself

@@ -62,7 +62,7 @@ async def test_tokens_cursor_moves_by_token_and_line(board: Boards) -> None:
 
 
 async def test_tokens_readout_says_token_score_share_and_rank(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("g", "l")
         scores = b.result("tokens").values
         assert b.readout("tokens").startswith(f"1 ·Eiffel  {signed(scores[1])}")
@@ -179,7 +179,7 @@ async def test_every_key_that_moves_in_a_grid(board: Boards) -> None:
 
 
 async def test_cursor_stays_inside_the_grid(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("2", *("h" * 12), *("k" * 12))
         assert b.app.query_one(HeadsPane).grid.cursor == (0, 0)
         await b.press(*("l" * 12), *("j" * 12))

@@ -183,31 +183,31 @@ MISTAKES = {  # typed behind a name: what the engine's own loader says of it
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
 async def test_what_cannot_be_opened_so_is_said_in_a_line_and_there_again_as_it_was_typed(
-    mistake: str, board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    typed, says = MISTAKES[mistake]
     async with board((80, 24), settings=Settings(model_folders=())) as b:
         canned = b.engine.event_of
-        monkeypatch.setattr(
-            b.engine,
-            "event_of",
-            lambda request: refusal_of(request) if isinstance(request, Load) else canned(request),
-        )
-        await b.press("o")
-        await b.write(typed)
-        await b.press("enter")
-        assert says in b.messages[-1]
-        assert "\n" not in b.messages[-1]
-        assert b.lines()[0].startswith(" demo · cpu"), "the model that was there still is"
-        await b.press("o")
-        assert typed in b.screen
-        await b.press("ctrl+u")
-        monkeypatch.setattr(b.engine, "event_of", canned)
-        await b.write("demo")
-        await b.press("enter", "o")
-        assert typed not in b.screen
+        for mistake, (typed, says) in MISTAKES.items():
+            monkeypatch.setattr(
+                b.engine,
+                "event_of",
+                lambda asked: refusal_of(asked) if isinstance(asked, Load) else canned(asked),
+            )
+            await b.press("o", "ctrl+u")
+            await b.write(typed)
+            await b.press("enter")
+            assert says in b.messages[-1], mistake
+            assert "\n" not in b.messages[-1]
+            assert b.lines()[0].startswith(" demo · cpu"), "the model that was there still is"
+            await b.press("o")
+            assert typed in b.screen, mistake
+            await b.press("ctrl+u")
+            monkeypatch.setattr(b.engine, "event_of", canned)
+            await b.write("demo")
+            await b.press("enter", "o")
+            assert typed not in b.screen, mistake
+            await b.press("escape")

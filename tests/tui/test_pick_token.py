@@ -23,7 +23,7 @@ async def test_the_vocabulary_is_fetched_at_the_first_use_and_kept(board: Boards
 
 
 async def test_nothing_typed_offers_the_likeliest_tokens(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("t")
         for words in ("▸ the model's own top token", "·Paris", "id 0", "62.0%", "·London", "27.9%"):
             assert words in b.screen
@@ -62,7 +62,7 @@ async def test_a_missing_space_and_a_text_of_several_tokens_are_said(board: Boar
 
 
 async def test_a_piece_of_several_can_be_chosen(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("f")
         await b.write("is Rome")
         await b.press("down", "down", "enter")
@@ -70,31 +70,32 @@ async def test_a_piece_of_several_can_be_chosen(board: Boards) -> None:
         assert b.app.state.question.metric == "logit_diff"
 
 
-@pytest.mark.parametrize(
-    ("keys", "row"),
-    [
-        (["down"], 1),
-        (["tab", "ctrl+n"], 2),
-        (["down", "up"], 0),
-        (["down", "ctrl+p"], 0),
-        (["down", "shift+tab"], 0),
-        (["up"], 10),
-        (["pagedown"], 10),
-        (["pagedown", "pagedown", "up"], 9),
-        (["up", "pageup"], 0),
-    ],
+CHOOSING = (
+    (["down"], 1),
+    (["tab", "ctrl+n"], 2),
+    (["down", "up"], 0),
+    (["down", "ctrl+p"], 0),
+    (["down", "shift+tab"], 0),
+    (["up"], 10),
+    (["pagedown"], 10),
+    (["pagedown", "pagedown", "up"], 9),
+    (["up", "pageup"], 0),
 )
-async def test_every_key_that_chooses(board: Boards, keys: list[str], row: int) -> None:
-    async with board() as b:
-        await b.press("t", *keys)
-        chosen = ["the model's own top token", *VOCABULARY[:10]][row]
-        (line,) = [line for line in b.lines() if "▸" in line]
-        assert chosen.replace(" ", "·") in line.replace(" ", "·")
+
+
+async def test_every_key_that_chooses(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        for keys, row in CHOOSING:
+            await b.press("t", *keys)
+            chosen = ["the model's own top token", *VOCABULARY[:10]][row]
+            (line,) = [line for line in b.lines() if "▸" in line]
+            assert chosen.replace(" ", "·") in line.replace(" ", "·"), keys
+            await b.press("escape")
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+g"])
 async def test_ways_out_change_nothing(board: Boards, key: str) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         before = b.app.state.question
         await b.press("t")
         await b.write("ber")
@@ -104,7 +105,7 @@ async def test_ways_out_change_nothing(board: Boards, key: str) -> None:
 
 
 async def test_the_target_in_use_is_what_the_field_begins_with(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("t")
         await b.write(" London")
         await b.press("enter", "t")
@@ -124,7 +125,7 @@ async def test_swapping_a_word_begins_with_the_word_and_must_be_one(board: Board
 
 
 async def test_while_the_engine_computes_a_text_can_be_typed_all_the_same(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         b.engine.paused = True
         await b.press("r", "t")
         assert "reading the vocabulary" in b.screen
@@ -137,7 +138,7 @@ async def test_while_the_engine_computes_a_text_can_be_typed_all_the_same(board:
 
 
 async def test_another_model_and_a_death_bring_another_vocabulary(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("t", "escape")
         b.engine.die()
         await wait_until_idle(b.app)

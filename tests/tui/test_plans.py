@@ -93,7 +93,7 @@ async def test_what_cannot_fit_stands_in_its_pane_beside_the_values_that_were_th
 
 
 async def test_what_cannot_fit_and_never_ran_stands_as_one_line_in_its_pane(board: Boards) -> None:
-    async with board((120, 40), settle=False) as b:
+    async with board((80, 24), settle=False) as b:
         b.engine.refused["head_ablation"] = TOO_MUCH
         await wait_until_idle(b.app)
         await b.press("2", "z")
@@ -127,7 +127,7 @@ def opened(app: InterpBoardApp) -> None:
 
 
 async def test_where_there_is_nothing_to_run_the_palette_says_so(board: Boards) -> None:
-    async with board((120, 40)) as b:
+    async with board((80, 24)) as b:
         await b.press("4", "colon")
         await b.write("plan of this")
         assert "This pane has nothing to run yet." in b.screen

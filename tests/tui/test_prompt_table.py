@@ -237,22 +237,23 @@ async def test_other_targets_and_another_metric_begin_it_anew(path: Path) -> Non
         assert {r.analysis for r in asked} == {"predictions", "logit_lens", "head_ablation"}
 
 
-@pytest.mark.parametrize("form", ["csv", "json", "md", "html"])
-async def test_the_table_is_written_to_a_file(path: Path, form: str, tmp_path: Path) -> None:
-    out = tmp_path / f"out.{form}"
+async def test_the_table_is_written_to_a_file(path: Path, tmp_path: Path) -> None:
     async with opened(path) as b:
-        await b.press("e")
-        field: Any = b.app.screen.query_one("Input")
-        field.value = str(out)
-        await b.press("enter")
-        assert "Written" in b.messages[-1]
-    text = out.read_text(encoding="utf-8")
-    for word in ("The capital of France is", "This prompt leaves float32", "L2 H4"):
-        assert word in text
-    if form == "json":
-        rows = json.loads(text)["rows"]
-        assert [each["right"] for each in rows] == [True, False, None, None, True]
-        assert rows[3]["metric"] is None
+        for form in ("csv", "json", "md", "html"):
+            out = tmp_path / f"out.{form}"
+            await b.press("e")
+            field: Any = b.app.screen.query_one("Input")
+            field.value = str(out)
+            await b.press("enter")
+            assert f"out.{form}" in b.messages[-1]
+            assert "Written" in b.messages[-1]
+            text = out.read_text(encoding="utf-8")
+            for word in ("The capital of France is", "This prompt leaves float32", "L2 H4"):
+                assert word in text, form
+            if form == "json":
+                rows = json.loads(text)["rows"]
+                assert [each["right"] for each in rows] == [True, False, None, None, True]
+                assert rows[3]["metric"] is None
 
 
 async def test_without_a_file_it_says_how_to_open_one(path: Path) -> None:

@@ -284,7 +284,7 @@ def test_the_app_imports_nothing_heavy_until_its_first_screen_is_painted() -> No
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 async def test_signals_leave_like_q(board: Boards, number: signal.Signals) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         engine = b.engine
         os.kill(os.getpid(), number)
         await b.pilot.pause(0.1)

@@ -109,7 +109,7 @@ async def test_a_table_that_does_not_have_all_rows_says_what_to_do(
 async def test_d_asks_for_rows_and_opens_them(board: Boards, tmp_path: Path) -> None:
     rows = tmp_path / "rows.txt"
     rows.write_text("Some text\nAnother text\n")
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("D", "ctrl+u")
         await b.write(str(rows))
         await b.press("enter")

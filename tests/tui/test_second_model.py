@@ -96,7 +96,7 @@ async def test_the_memory_of_a_folder_that_was_typed_is_said_too(
     folder.mkdir(parents=True)
     (folder / "config.json").write_text('{"model_type": "gpt2"}')
     save_file({"w": torch.zeros(1000, 500)}, folder / "model.safetensors")
-    async with board(engine=ByModel) as b:
+    async with board((80, 24), engine=ByModel) as b:
         await compare(b, str(folder))
         assert "It needs 2 MiB in float32, 977 KiB in bfloat16" in b.screen
 
@@ -145,7 +145,7 @@ async def test_a_model_that_does_not_load_ends_the_comparison_in_a_line(board: B
 
 
 async def test_models_of_other_shapes_are_refused_where_shapes_matter(board: Boards) -> None:
-    async with board(engine=ByModel) as b:
+    async with board((80, 24), engine=ByModel) as b:
         await compare(b, "small", "enter")
         await b.press("2", "z")
         assert "Not compared: The two models have other shapes (3 layers × 8 heads" in b.screen
@@ -154,7 +154,7 @@ async def test_models_of_other_shapes_are_refused_where_shapes_matter(board: Boa
 
 
 async def test_a_number_format_that_is_none_is_refused(board: Boards) -> None:
-    async with board(engine=ByModel) as b:
+    async with board((80, 24), engine=ByModel) as b:
         await compare(b, "other")
         await b.write("x")
         await b.press("enter")
@@ -163,7 +163,7 @@ async def test_a_number_format_that_is_none_is_refused(board: Boards) -> None:
 
 
 async def test_the_second_is_opened_with_the_options_of_the_command_line(board: Boards) -> None:
-    async with board(engine=ByModel) as b:
+    async with board((80, 24), engine=ByModel) as b:
         await compare(b, "other")
         assert "float32 --quantize 4bit" in b.screen
         await b.write(" --quantize 4bit --adapter ./mine --revision v2")
@@ -174,29 +174,25 @@ async def test_the_second_is_opened_with_the_options_of_the_command_line(board: 
         assert load.options == asked
 
 
-@pytest.mark.parametrize(
-    ("words", "refusal"),
-    [
-        (" --quantize 3bit", "--quantize takes no '3bit'. It is 4bit, 8bit, int8."),
-        (" --quantise 4bit", "There is no option --quantise. There are: --revision"),
-        (" --adapter", "--adapter needs a value: PATH."),
-        (" 4bit", "No number format is called 4bit."),
-        (" --revision 'v2", "cannot be read: No closing quotation."),
-    ],
-)
-async def test_options_that_are_none_are_refused_and_nothing_is_loaded(
-    board: Boards, words: str, refusal: str
-) -> None:
-    async with board(engine=ByModel) as b:
-        await compare(b, "other")
-        await b.write(words)
-        await b.press("enter")
-        assert refusal in b.messages[-1]
-        assert b.app.controllers.comparison.a is None
+async def test_options_that_are_none_are_refused_and_nothing_is_loaded(board: Boards) -> None:
+    async with board((80, 24), engine=ByModel) as b:
+        for words, refusal in (
+            (" --quantize 3bit", "--quantize takes no '3bit'. It is 4bit, 8bit, int8."),
+            (" --quantise 4bit", "There is no option --quantise. There are: --revision"),
+            (" --adapter", "--adapter needs a value: PATH."),
+            (" 4bit", "No number format is called 4bit."),
+            (" --revision 'v2", "cannot be read: No closing quotation."),
+        ):
+            await compare(b, "other")
+            await b.write(words)
+            await b.press("enter")
+            assert refusal in b.messages[-1]
+            assert b.app.controllers.comparison.a is None
+            await b.press("escape")
 
 
 async def test_resuming_offers_the_second_model_again_as_it_was_opened(board: Boards) -> None:
-    async with board(engine=ByModel) as b:
+    async with board((80, 24), engine=ByModel) as b:
         await compare(b, "other")
         await b.write(" --subfolder inner")
         await b.press("enter")
@@ -217,7 +213,7 @@ async def test_resuming_offers_the_second_model_again_as_it_was_opened(board: Bo
 
 
 async def test_an_offer_that_is_left_is_not_made_again(board: Boards) -> None:
-    async with board(engine=ByModel) as b:
+    async with board((80, 24), engine=ByModel) as b:
         await compare(b, "other", "enter")
     app = InterpBoardApp(resume=True, engine_factory=ByModel)
     async with app.run_test(size=(120, 40)) as pilot:

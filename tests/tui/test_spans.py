@@ -66,7 +66,7 @@ async def test_marked_tokens_become_spans_in_brackets_and_units(
 async def test_the_cursors_span_is_taken_back_and_a_new_one_makes_room_for_itself(
     board: Boards,
 ) -> None:
-    async with board((120, 40), TEXT) as b:
+    async with board((80, 24), TEXT) as b:
         await mark(b, 1, 2, 4)
         await span(b)
         await mark(b, 2, 3)
@@ -98,7 +98,7 @@ async def test_spans_of_one_prompt_are_never_asked_of_another(board: Boards) -> 
 async def test_each_unit_is_hidden_from_the_answer_with_the_metric_and_kl_at_the_cursor(
     board: Boards,
 ) -> None:
-    async with board((120, 40), TEXT) as b:
+    async with board((80, 24), TEXT) as b:
         await b.press("colon", *"hide each unit", "enter")
         assert of_tokens(b) == ("attention_knockout", {"unit": "sentence"})
         assert "attention knock-out by sentence" in b.screen

@@ -67,7 +67,7 @@ async def test_an_mlp_undo_redo_and_the_ablation_of_the_pane(board: Boards) -> N
 
 
 async def test_the_list_switches_adds_and_lets_go(board: Boards) -> None:
-    async with board() as b:
+    async with board((80, 24)) as b:
         await b.press("2", "space", "i")
         assert isinstance(b.app.screen, InterventionsScreen)
         alone = float(b.result("what_if").extra["effect"].values)
