@@ -88,13 +88,14 @@ class Plain:
         self.sublayers = hasattr(self.decoder, "block")
         self.norms_first = self.model.config.model_type in NORMS_FIRST
 
+    @torch.no_grad()
     def logits(self, *hooks: Callable[[ExitStack], None]) -> torch.Tensor:
         """[pos, d_vocab] of the prefix, with ``hooks`` hung in."""
         with ExitStack() as stack:
             for hang in hooks:
                 hang(stack)
             out = self.model(input_ids=self.source, decoder_input_ids=self.prefix, use_cache=False)
-        found: torch.Tensor = out.logits[0].detach()
+        found: torch.Tensor = out.logits[0]
         return found
 
     def out_proj(self, name: str) -> Any:
