@@ -132,7 +132,7 @@ def test_taking_an_edge_away_is_a_path_patch_by_plain_hooks() -> None:
     lm = exact()
     found, by_hand, before = evaluator(lm), _Plain(lm), fingerprint(lm)
     graph = found.wiring.graph
-    differed, tried = 0, list(zip(*graph.pairs, strict=True))[::7]
+    differed, tried = 0, list(zip(*graph.pairs, strict=True))[::19]
     for sender, receiver in tried:
         edges = graph.edges.copy()
         edges[sender, receiver] = False

@@ -59,20 +59,19 @@ def all_windows(lm: LanguageModel, corpus: Path, room: int) -> list[list[int]]:
 
 
 def by_hand(
-    lm: LanguageModel, rows: list[list[int]], layer: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Peak [neuron, row], its position, and all activations, a forward a window."""
-    peaks, at, every = [], [], []
+    lm: LanguageModel, rows: list[list[int]]
+) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Of each layer: peak [neuron, row], its position, and all activations, a forward a window."""
+    every = []
     for ids in rows:
         words = tuple(token_text(lm.tokenizer, i) for i in ids)
-        values = record(lm, PromptInfo("", words, tuple(ids)), ("neuron",)).sites["neuron"][layer][
-            0
-        ]
-        peak, where = values.max(0)
-        peaks.append(peak)
-        at.append(where)
-        every.append(values)
-    return torch.stack(peaks, 1), torch.stack(at, 1), torch.cat(every)
+        seen = record(lm, PromptInfo("", words, tuple(ids)), ("neuron",)).sites["neuron"]
+        every.append([layer[0] for layer in seen])
+    found = []
+    for values in zip(*every, strict=True):
+        peaks, at = zip(*(value.max(0) for value in values), strict=True)
+        found.append((torch.stack(peaks, 1), torch.stack(at, 1), torch.cat(values)))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -99,8 +98,7 @@ def test_the_examples_are_those_of_a_search_by_hand(
     tolerance = 1e-9 if dtype == torch.float64 else 3e-5
     assert found.info.tokens == sum(map(len, rows))
     starts = [sum(map(len, rows[:i])) for i in range(len(rows))]
-    for layer in range(3):
-        peaks, at, every = by_hand(lm, rows, layer)
+    for layer, (peaks, at, every) in enumerate(by_hand(lm, rows)):
         order = peaks.sort(dim=1, descending=True, stable=True).indices[:, :3]
         np.testing.assert_allclose(found.peaks(layer), peaks.max(1).values, atol=tolerance)
         share = (every > 0).double().mean(0)
@@ -141,7 +139,7 @@ def test_a_collection_that_was_cancelled_goes_on_to_the_same_file(
     before = fingerprint(lm)
     whole = collect_examples(lm, corpus, tmp_path / "whole.safetensors", SMALL)
     out = tmp_path / "parts.safetensors"
-    for stop in (2, 9, 13):  # two files are hashed before anything is read
+    for stop in (2, 9):  # two files are hashed before anything is read
         calls = [0]
 
         def cancelled(stop: int = stop, calls: list[int] = calls) -> bool:

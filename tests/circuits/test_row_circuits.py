@@ -43,14 +43,14 @@ def test_taking_an_edge_away_is_a_path_patch_by_plain_hooks(family: str) -> None
     evaluator, by_hand = _evaluator(family), RowByHand(family)
     graph, before = evaluator.wiring.graph, fingerprint(evaluator.wiring.lm)
     senders, receivers = graph.pairs
-    differed = 0
-    for sender, receiver in list(zip(senders, receivers, strict=True))[::9]:
+    differed, tried = 0, list(zip(senders, receivers, strict=True))[::14]
+    for sender, receiver in tried:
         edges = graph.edges.copy()
         edges[sender, receiver] = False
         expected = by_hand.without(graph.senders[sender], graph.receivers[receiver])
         assert evaluator.value(edges) == pytest.approx(expected, rel=1e-7, abs=1e-9)
         differed += abs(expected - evaluator.on_clean) > 1e-7
-    assert differed > len(senders) / 9 / 2
+    assert differed > len(tried) / 2
     assert fingerprint(evaluator.wiring.lm) == before
 
 
