@@ -66,12 +66,12 @@ def _tell(there: Connection, task: str, type_name: str) -> None:
     tf.utils.logging.set_verbosity_error()
     tf.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
-    there.send(row_of(task, type_name, analyses=True))
+    there.send(row_of(task, type_name, analyses=True, every=1))
 
 
-def row_of(task: str, type_name: str, *, analyses: bool = False) -> Row:
+def row_of(task: str, type_name: str, *, analyses: bool = False, every: int = 3) -> Row:
     """What a small random model of the type proves, or the words of its refusal. ``analyses``: also which of
-    them a masked one has, and one of two stacks."""
+    them a masked one has, and one of two stacks. ``every``: of how many positions one is looked at."""
     try:
         model = small_model(getattr(tf, types(task)[type_name]), decoder=task == "causal")
     except CannotBeSmall as error:
@@ -101,7 +101,7 @@ def row_of(task: str, type_name: str, *, analyses: bool = False) -> Row:
             return row
         try:
             having = {"analyses": had(lm)} if analyses and (two or task == "masked") else {}
-            return {**row, **having} if two else {**row, "checks": compare(lm), **having}
+            return {**row, **having} if two else {**row, "checks": compare(lm, every), **having}
         except Exception as error:  # noqa: BLE001 (likewise)
             return {**row, "raw": _words(error)}
 

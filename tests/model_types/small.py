@@ -29,6 +29,7 @@ _RULES: tuple[tuple[str, int], ...] = (
     (r"(q|kv|o|output|.*)_?lora_rank|index_(head_)?dim|.*_low_rank_dim|qk_rope_head_dim", 8),
     (r"mamba_dt_rank|time_step_rank|indexer_.*dim|index_head_dim", 8),
     (r"v_head_dim", 12),
+    (r"qk_head_dim", 16),  # the two parts of it, of 8 each
     (r".*head_?dim|d_kv|kv_channels|attention_head_size|.*d_head|head_size", 8),
     (r"mamba_n_heads|mamba_num_heads|n_mamba_heads", HEADS),
     (r"(mamba_)?expand|(mamba_)?n_?groups", 1),

@@ -31,8 +31,9 @@ TEXT, OTHER = "Mary gave the keys to John in the city", "John gave the keys to M
 Pairs = Iterator[tuple[float, float]]  # ours, and that of the plain forward
 
 
-def compare(lm: LanguageModel) -> dict[str, float | str]:
-    """The largest error of each check; or, as words, why it could not be made or what is wrong with it."""
+def compare(lm: LanguageModel, every: int = 1) -> dict[str, float | str]:
+    """The largest error of each check; or, as words, why it could not be made or what is wrong with it.
+    ``every``: of how many positions one is looked at."""
     prompt, other = make_prompt(lm, TEXT), make_prompt(lm, OTHER)
     position = -1 if lm.verified.causal else len(prompt.tokens) // 2  # as if it were masked
     metric = resolve_metric(lm, prompt, MetricRequest(name="logit", position=position))
@@ -40,7 +41,7 @@ def compare(lm: LanguageModel) -> dict[str, float | str]:
     found: dict[str, float | str] = {}
     for name, pairs in _CHECKS.items():
         try:
-            numbers = np.array(list(pairs(lm, prompt, other, metric)))
+            numbers = np.array(list(pairs(lm, prompt, other, metric, every)))
         except InterpBoardError as error:
             found[name] = f"refused: {error.message}"
             continue
@@ -70,7 +71,9 @@ def _put(value: torch.Tensor, position: int | None = None, head: int | None = No
     return act
 
 
-def _ablation(lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric) -> Pairs:
+def _ablation(
+    lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric, _every: int
+) -> Pairs:
     values = head_ablation(lm, prompt, metric).values
     for layer in lm.verified.layers_with("z"):
         for head in range(lm.anatomy.n_heads):
@@ -81,7 +84,7 @@ def _ablation(lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric:
 
 
 def _whole_layers(
-    lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric
+    lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric, _every: int
 ) -> Pairs:
     """What mixes tokens in a layer, and its MLP, ablated as a whole."""
     run = record(lm, prompt)
@@ -96,13 +99,13 @@ def _whole_layers(
 
 
 def _patching(
-    lm: LanguageModel, prompt: PromptInfo, other: PromptInfo, metric: Metric, site: str
+    lm: LanguageModel, prompt: PromptInfo, other: PromptInfo, metric: Metric, every: int, site: str
 ) -> Pairs:
     """Activations of the clean run put into that of the other prompt."""
     values = activation_patching(lm, prompt, metric, corrupted=OTHER, site=site).extra["metric"]
     clean = plain_activations(lm, prompt, (site,), lm.verified.layers_with(site))
     for (_site, layer), value in clean.items():
-        for at in range(values.values.shape[1]):
+        for at in range(0, values.values.shape[1], every if site != "z" else 1):
             act = _put(value, None, at) if site == "z" else _put(value, at)
             yield (
                 float(values.values[layer, at]),
@@ -110,9 +113,11 @@ def _patching(
             )
 
 
-def _occlusion(lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric) -> Pairs:
+def _occlusion(
+    lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric, every: int
+) -> Pairs:
     values = occlusion(lm, prompt, metric).values
-    for at in range(len(prompt.tokens)):
+    for at in range(0, len(prompt.tokens), every):
         nothing = torch.zeros(len(prompt.tokens), *_embedded(lm))
         plain = plain_metric(lm, prompt, metric, [("embed", 0, _put(nothing, at))])
         yield metric.baseline - float(values[at]), plain
@@ -122,7 +127,9 @@ def _embedded(lm: LanguageModel) -> tuple[int, ...]:
     return tuple(embeddings_of(lm.anatomy, torch.zeros(1, 1, dtype=torch.long)).shape[2:])
 
 
-def _lens(lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric) -> Pairs:
+def _lens(
+    lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric, _every: int
+) -> Pairs:
     """A layer's output in the place of the last one's."""
     values = logit_lens(lm, prompt, metric).values
     streams = plain_activations(lm, prompt, ("resid_post",))
@@ -135,7 +142,7 @@ def _lens(lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Met
             yield float(values[layer + 1, at]), float(plain[at])
 
 
-_CHECKS: dict[str, Callable[[LanguageModel, PromptInfo, PromptInfo, Metric], Pairs]] = {
+_CHECKS: dict[str, Callable[[LanguageModel, PromptInfo, PromptInfo, Metric, int], Pairs]] = {
     "ablation": _ablation,
     "layers": _whole_layers,
     "patching z": partial(_patching, site="z"),

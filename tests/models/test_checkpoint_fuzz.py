@@ -18,7 +18,7 @@ from tests.models.folders import SHARD, saved, with_index
 
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
 SETTINGS = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,  # the same folders every time: what is found is to be found again
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

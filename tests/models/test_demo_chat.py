@@ -36,7 +36,7 @@ def chat_demo() -> LanguageModel:
 @pytest.mark.parametrize("behaviour", ["facts", "statements", "memory", "forms", "chains"])
 def test_a_behaviour_reaches_what_the_card_says_of_it(behaviour: str) -> None:
     measure = getattr(evaluator(), behaviour)
-    figure = measure() if behaviour in ("facts", "chains") else measure(200)
+    figure = measure() if behaviour in ("facts", "chains") else measure(100)
     assert figure.value >= figure.required, figure
 
 
