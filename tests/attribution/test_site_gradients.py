@@ -42,9 +42,10 @@ def test_a_layer_at_a_time_gives_the_gradients_of_the_whole(family: str) -> None
     sites = [site for site in SITES if site in lm.verified.sites]
     seen = record(lm, prompt, sites, (edits,)).sites
     reached = 0
-    for site in sites:
-        found = gradients_by_layer(lm, prompt, metric, site, edits=edits, without=DROPPED)
-        expected = gradients_by_layer(in_whole, prompt, metric, site, edits=edits, without=DROPPED)
+    for number, site in enumerate(sites):
+        without = DROPPED if number % 3 == 0 else DROPPED[:2]  # each is a backward pass of its own
+        found = gradients_by_layer(lm, prompt, metric, site, edits=edits, without=without)
+        expected = gradients_by_layer(in_whole, prompt, metric, site, edits=edits, without=without)
         assert found.metric == pytest.approx(expected.metric, rel=near["rtol"])
         layers = []
         for one, other in zip(found.layers, expected.layers, strict=True):

@@ -58,9 +58,8 @@ def _run(lm: LanguageModel, name: str, watch: Watch) -> None:
 
 
 @pytest.mark.parametrize("name", ANALYSES)
-@pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_the_model_is_what_it_was(family: str, name: str) -> None:
-    lm = tiny_lm(family)
+def test_the_model_is_what_it_was(name: str) -> None:
+    lm = tiny_lm("llama")
     asked = []
 
     def count() -> bool:
@@ -70,7 +69,7 @@ def test_the_model_is_what_it_was(family: str, name: str) -> None:
     with untouched(lm):
         _run(lm, name, Watch(cancelled=count))
     assert len(asked) > 3
-    for stop in {1, 2, len(asked) // 2, len(asked) - 1}:
+    for stop in {2, len(asked) // 2, len(asked) - 1}:
         steps = iter(range(len(asked) + 1))
         watch = Watch(cancelled=lambda steps=steps, stop=stop: next(steps) >= stop)
         with untouched(lm), pytest.raises(Cancelled):

@@ -57,18 +57,23 @@ def _compare(
     assert np.nanmax(np.abs(result.values)) > 1e-4, "nothing moved: the test shows nothing"
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+RECEIVERS = ("output", "2.1.q", "1.0.k", "2.1.v", "1.3", "1.mlp", "2.attn")
+
+
 @pytest.mark.parametrize(
-    "receiver", ["output", "2.1.q", "1.0.k", "2.1.v", "1.3", "1.mlp", "2.attn"]
+    ("family", "receiver", "dtype"),
+    [
+        *((family, each, torch.float64) for family in ("gpt2", "llama") for each in RECEIVERS),
+        *(("llama", each, torch.float32) for each in ("output", "1.0.k", "1.mlp")),
+    ],
 )
-@pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_every_sender_is_a_forward_with_all_else_held(
     family: str, receiver: str, dtype: torch.dtype
 ) -> None:
     _compare(family, dtype, receiver, "noising")
 
 
-@pytest.mark.parametrize("receiver", ["output", "2.1", "2.mlp"])
+@pytest.mark.parametrize("receiver", ["output", "2.1"])
 @pytest.mark.parametrize(
     "family", ["gemma2", "olmo2", "granite", "gpt_neox", "falcon", "bloom", "opt", "mixtral"]
 )

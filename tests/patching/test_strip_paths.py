@@ -24,8 +24,9 @@ RECEIVERS = (
 )
 BOTH = ("X1.0.k", "X0.1.q", "output")
 CASES = [
-    *((family, each) for family in ("t5", "bart") for each in RECEIVERS),
-    *((family, each) for family in ("mt5", "mbart", "pegasus", "marian", "m2m_100") for each in BOTH),
+    *(("t5", each) for each in RECEIVERS),
+    *(("bart", each) for each in RECEIVERS[1::2]),
+    *((family, each) for family in ("mt5", "mbart", "pegasus", "marian", "m2m_100") for each in BOTH[1:]),
 ]  # fmt: skip
 
 
