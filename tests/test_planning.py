@@ -59,8 +59,18 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("analysis", "params"), CASES, ids=[name for name, _ in CASES])
-@pytest.mark.parametrize("family", ["gpt2", "llama"])
+OF_BOTH = ("head_ablation", "activation_patching", "circuit")
+EACH = [
+    (family, name, params)
+    for family in ("gpt2", "llama")
+    for name, params in CASES
+    if family == "llama" or name in OF_BOTH
+]
+
+
+@pytest.mark.parametrize(
+    ("family", "analysis", "params"), EACH, ids=[f"{family}-{name}" for family, name, _ in EACH]
+)
 def test_the_passes_planned_are_the_passes_run(
     analysis: str, params: dict[str, Any], family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +105,7 @@ def test_of_long_prompts_the_plan_of_paths_takes_some_senders_and_counts_the_oth
 def test_the_plan_of_paths_of_two_strips_takes_some_layers_and_counts_the_others() -> None:
     torch.manual_seed(0)
     config = tf.T5Config(
-        vocab_size=420, d_model=16, d_kv=8, d_ff=24, num_layers=4, num_decoder_layers=6, num_heads=2,
+        vocab_size=420, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_decoder_layers=6, num_heads=2,
         pad_token_id=0, eos_token_id=1, decoder_start_token_id=0,
     )  # fmt: skip
     lm = LanguageModel.of(tf.T5ForConditionalGeneration(config).eval(), tiny_tokenizer(), "deep")

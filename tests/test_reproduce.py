@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -23,6 +24,7 @@ from interpboard.reproduce import command_line, own_params, python_lines
 from interpboard.results import Document, MetricRequest
 from tests import sample
 from tests.cli.process import ROOT
+from tests.forks import program
 
 TEXT = "The Eiffel Tower is located in the city of"
 CORRUPTED = "The Brandenburg Gate is located in the city of"
@@ -86,7 +88,7 @@ def test_the_python_lines_and_the_command_line_make_the_same_result(
 def test_the_command_line_runs_in_a_real_shell() -> None:
     text, names, asked, params = CASES[1]
     made = analyze(demo(), text, names, asked, params)
-    line = command_line(made, asked).replace("interpboard", f"{sys.executable} -m interpboard", 1)
+    line = command_line(made, asked).replace("interpboard", shlex.join(program("interpboard")), 1)
     done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, check=True)
     same(Document.from_json(done.stdout), made)
 

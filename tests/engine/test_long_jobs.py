@@ -18,7 +18,7 @@ from tests.engine.conftest import Recorder
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
 # More than are done before a cancel is heard, half a second in.
-STEPS, TEXTS = 4000, 150
+STEPS, TEXTS = 4000, 80
 
 
 @pytest.fixture
