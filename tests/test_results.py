@@ -54,12 +54,14 @@ def same(a: Document, b: Document, *, infinite: bool) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(sample.documents())
 def test_json_gives_back_the_document_with_infinities_as_nan(document: Document) -> None:
     assert same(document, Document.from_json(document.to_json()), infinite=False)
     assert same(document, Document.from_json(document.to_json(indent=None)), infinite=False)
 
 
+@settings(deadline=None)
 @given(sample.documents())
 def test_the_pipe_gives_back_the_document_exactly(document: Document) -> None:
     assert same(document, unpack(pack(document), Document), infinite=True)
