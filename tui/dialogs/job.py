@@ -17,7 +17,7 @@ from interpboard.registry import find_analysis
 from tui.commands.command import shown_keys
 from tui.dialogs.export import short
 from tui.dialogs.fields import FieldsScreen
-from tui.dialogs.parameters import FORM_WIDTH, read_params, written_params, written_value
+from tui.dialogs.parameters import FORM_WIDTH, param_words, read_params, written_params
 from tui.dialogs.plan_line import AsksPlan
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
@@ -67,7 +67,7 @@ class JobScreen(FieldsScreen):
             about = f"text: a text file, or a folder of them; save as: a {self.form.out}"
             yield Line(Text(about), classes="hint")
             for own in self.known:
-                usual = f"{own.name}={written_value(own.default)}"
+                usual = f"{own.name}={param_words(own.default)}"
                 yield Line(Text(fit(f"with {usual:<14} {own.help}", FORM_WIDTH)), classes="hint")
             cancel = shown_keys("cancel")
             hints = (

@@ -24,7 +24,7 @@ _NAME = 24
 
 def written_params(params: Mapping[str, Any]) -> str:
     """Parameters as they are typed."""
-    return " ".join(shlex.quote(f"{name}={written_value(value)}") for name, value in params.items())
+    return " ".join(shlex.quote(f"{name}={param_words(value)}") for name, value in params.items())
 
 
 def read_params(text: str, known: Sequence[Parameter], analysis: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class ParametersScreen(FieldsScreen):
             yield Line(id="wrong")
             yield from self.plan_line()
             for parameter in self.known:
-                usual = f"{parameter.name}={written_value(parameter.default)}"
+                usual = f"{parameter.name}={param_words(parameter.default)}"
                 choices = f"{', '.join(parameter.choices)}: " if parameter.choices else ""
                 row = f"{fit(usual, _NAME)} {choices}{parameter.help}"
                 yield Line(Text(fit(row, FORM_WIDTH)), classes="hint")
@@ -80,10 +80,10 @@ class ParametersScreen(FieldsScreen):
         return read_params(self.text_of("options"), self.known, self.analysis)
 
 
-def written_value(value: Any) -> str:
+def param_words(value: Any) -> str:
     """A value as it is typed."""
     if value is None:
         return "all"
     if isinstance(value, tuple | list):
-        return ",".join(map(written_value, value))
+        return ",".join(map(param_words, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

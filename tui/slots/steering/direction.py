@@ -14,7 +14,7 @@ from interpboard.registry.parameter import Parameter
 from tui.commands.command import bindings, keyed
 from tui.commands.places import NEWLINE_KEY
 from tui.dialogs.fields import FieldsScreen
-from tui.dialogs.parameters import written_value
+from tui.dialogs.parameters import param_words
 from tui.dialogs.plan_line import AsksPlan
 from tui.slots.steering.vectors import SIDES, prompts_of_side
 from tui.widgets.line import Line
@@ -85,4 +85,4 @@ class DirectionScreen(FieldsScreen):
 def _written(name: str, value: Any) -> str:
     if name in SIDES:
         return "\n".join(prompts_of_side(value))
-    return "" if value is None else written_value(value)
+    return "" if value is None else param_words(value)
