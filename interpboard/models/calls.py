@@ -31,6 +31,7 @@ from interpboard.models.layer_caches import (
     Prefix,
     StoppingCache,
 )
+from interpboard.models.module_hooks import standing_in
 from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
 
@@ -82,7 +83,7 @@ class LayerCall:
         arguments = self._cut(base, first, length)
         if first:
             arguments[_MASK] = _causal_if_none(arguments.get(_MASK), base, length, first)
-            keys, values = self._recorded(base, first) if before is None else before
+            keys, values = self.recorded(base, first) if before is None else before
             arguments[self.cache_argument()] = Prefix(keys, values)
         return hidden_of(self.layer(hidden, **arguments))
 
@@ -98,18 +99,37 @@ class LayerCall:
             base = torch.zeros(len(hidden), dtype=torch.long, device=self.device)
         base = base.to(self.device)
         arguments = self._cut(base, first, hidden.shape[1])
-        cache = StoppingCache(self._recorded(base, first) if first else None)
+        cache = StoppingCache(self.recorded(base, first) if first else None)
         try:
             self.layer(hidden, **{**arguments, self.cache_argument(): cache})
         except EnoughSeen:
             return cache.made[0]
         raise ValueError("the layer keeps no keys and values")
 
+    def given_to(
+        self, part: nn.Module, hidden: torch.Tensor, base: torch.Tensor, first: int
+    ) -> torch.Tensor:
+        """What the layer gives ``part`` of ``hidden`` [rows, positions, d_model], from position ``first`` on;
+        it is run no further. Raises ``ValueError`` where it does not come to ``part``."""
+        given: list[torch.Tensor] = []
+
+        def forward(*args: Any, **kwargs: Any) -> None:
+            given.append(args[0] if args else kwargs["hidden_states"])
+            raise EnoughSeen
+
+        try:
+            with standing_in(part, forward):
+                self.layer(hidden, **self._cut(base.to(self.device), first, hidden.shape[1]))
+        except EnoughSeen:
+            return given[0]
+        raise ValueError("the layer does not come to that part of it")
+
     def _cut(self, base: torch.Tensor, first: int, length: int) -> dict[str, Any]:
         cut = _Cut(base, self.hidden.shape[0], self.hidden.shape[1], first, first + length)
         return {name: cut.argument(name, value) for name, value in self.arguments.items()}
 
-    def _recorded(self, base: torch.Tensor, first: int) -> KeysValues:
+    def recorded(self, base: torch.Tensor, first: int) -> KeysValues:
+        """Keys and values of the recorded rows ``base`` before position ``first``."""
         keys, values = self.keys_and_values()
         return keys[base, :, :first], values[base, :, :first]
 

@@ -8,36 +8,32 @@ the vocabulary only the logits that the metric needs. Each of these where the mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
+from torch import nn
 
+from interpboard.models.absorbed_attention import absorbed
 from interpboard.models.calls import LayerCall, first_layer_input
 from interpboard.models.crossing import to_device
-from interpboard.models.faster_parts import faster_head
 from interpboard.models.finite import Tally
 from interpboard.models.fused_gelu import faster_passes
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import KeysValues
 from interpboard.models.partial_layer import attention_kept, mlp_at
-from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
-from interpboard.runs.block_probability import is_one_probability, probability_by_blocks
 from interpboard.runs.edit_indices import EditIndices, dimensions_at
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
 from interpboard.runs.joins import joins_at, keeps_attention
 from interpboard.runs.metrics import Metric
+from interpboard.runs.one_query import absorbs, reads_one
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, edits_by_site, enter_edits, first_at
+from interpboard.runs.residual_metric import metric_of_residual
 from interpboard.runs.row_logits import edited_logits
 from interpboard.runs.watch import Watch
-
-# On a CPU as many as its cache holds, on others as many as fill them.
-_LOGITS_A_STEP = {"cpu": 1 << 21}
-_MOST_LOGITS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ class Batch:
                 found = metric.of(edited_logits(self.run, self.edits, position, self.stop, tally))
             else:
                 end = self._replayed(metric.info.position, watch)
-                found = _metric_of_residual(self.run, end, metric)
+                found = metric_of_residual(self.run, end, metric)
         return found.masked_fill(~self.tally.finite_on(found.device), torch.nan)
 
     def _replayed(self, position: int, watch: Watch) -> torch.Tensor:
@@ -258,47 +254,50 @@ class LastLayer(Batch):
 
     def output(self, hidden: torch.Tensor, joining: list[int]) -> torch.Tensor:
         """The layer's output [row, 1, d_model] for ``hidden`` [row, pos, d_model], edits made."""
-        run, begin = self.run, self.whole.first
-        last = len(run.calls) - 1
-        call, there = run.calls[last], self._at_layer(last, len(hidden), joining, self.first)
+        last = len(self.run.calls) - 1
+        there = self._at_layer(last, len(hidden), joining, self.first)
         attending = len(hidden) - len(there.keeping)
+        self._there[last] = there
+        with ExitStack() as stack:
+            if absorbs(self.run, there.edits, self.first):
+                self.made = hidden[:0], hidden[:0]  # nobody asks for them
+                if attending:
+                    stack.enter_context(self._absorbed(hidden[:attending], there))
+            else:
+                self.made = self._keys_values(hidden, attending, there)
+            return self._layer(last, hidden[:, -1:], joining, self.first)
+
+    def _absorbed(self, attending: torch.Tensor, there: _AtLayer) -> AbstractContextManager[None]:
+        call, begin, attention = self.run.calls[-1], self.whole.first, self._attention
+        base = self._bases(range(len(attending)), call.device)
+        before = call.recorded(base, begin) if begin else None
+        with self._stream_edited(there, len(attending)):
+            normed = call.given_to(attention, attending, base, begin)
+        return absorbed(attention, normed, before)
+
+    def _keys_values(self, hidden: torch.Tensor, attending: int, there: _AtLayer) -> KeysValues:
+        call, begin = self.run.calls[-1], self.whole.first
         if begin:
             call.keys_and_values()
-        with ExitStack() as stack:
-            # Of what is edited in a layer this alone comes before its keys and values.
-            enter_edits(
-                stack, run.lm, there.edits[:attending], _of_stream, begin, indices=self.indices
-            )
+        with self._stream_edited(there, attending):
             base = self._bases(range(max(1, attending)), call.device)
             keys, values = call.keys_values_of(hidden[: max(1, attending)], base, begin)
         part = slice(attending), slice(None), slice(self.first)
-        self.made = keys[part], values[part]
-        self._there[last] = there
-        return self._layer(last, hidden[:, -1:], joining, self.first)
+        return keys[part], values[part]
 
+    @property
+    def _attention(self) -> nn.Module:
+        return self.run.lm.anatomy.attention[-1]
 
-def reads_one(run: Run, first: int, position: int, stop: int) -> bool:
-    """Whether of the last layer ``position`` alone is run, keys and values aside, by rows of the positions
-    ``first`` to ``stop`` − 1. On a GPU it would be more launches; in float16 attention is listened to."""
-    proved, device = run.lm.verified, run.calls[-1].device
-    if proved.path != "replay" or not proved.one_query or device.type != "cpu":
-        return False
-    return first < position == stop - 1 and run.resid_final.dtype != torch.float16
-
-
-def _metric_of_residual(run: Run, residual: torch.Tensor, metric: Metric) -> torch.Tensor:
-    anatomy = run.lm.anatomy
-    if metric.tokens is not None and run.lm.verified.some_logits:
-        tokens = torch.tensor(metric.tokens)
-        return metric.of_tokens(residual_to_some_logits(anatomy, residual, tokens))
-    proved = run.lm.verified
-    rows = max(1, _LOGITS_A_STEP.get(residual.device.type, _MOST_LOGITS) // anatomy.n_logits)
-    many = residual.device.type == "cpu" and rows < len(residual)
-    if many and is_one_probability(metric) and proved.some_logits and proved.faster_head:
-        return probability_by_blocks(anatomy, residual, metric)
-    unembedded: Callable[[Any], torch.Tensor] = partial(residual_to_logits, anatomy)
-    with faster_head(anatomy) if proved.faster_head else nullcontext():
-        return torch.cat([metric.of(unembedded(part)) for part in residual.split(rows)])
+    @contextmanager
+    def _stream_edited(self, there: _AtLayer, attending: int) -> Iterator[None]:
+        """While open, what the layer is given is edited: this alone comes before keys and values."""
+        with ExitStack() as stack:
+            enter_edits(
+                stack, self.run.lm, there.edits[:attending], _of_stream, self.whole.first,
+                indices=self.indices,
+            )  # fmt: skip
+            yield
 
 
 def _at(edits: list[Counterfactual], site: str) -> bool:

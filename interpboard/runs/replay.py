@@ -24,12 +24,13 @@ from interpboard.models.allocator import large_blocks_reused
 from interpboard.models.attention_backends import any_shape
 from interpboard.models.crossing import back
 from interpboard.models.memory import check_smaller_may_fit
-from interpboard.runs.batch import Batch, reads_one
+from interpboard.runs.batch import Batch
 from interpboard.runs.edits import Counterfactual, first_of
 from interpboard.runs.finite import count_not_finite
 from interpboard.runs.joins import joins_at, keeps_attention, started_late
 from interpboard.runs.kept import AskedCells, mark_of
 from interpboard.runs.metrics import Metric
+from interpboard.runs.one_query import reads_one
 from interpboard.runs.record import Run
 from interpboard.runs.rehearsal import Loop
 from interpboard.runs.speed import Speed

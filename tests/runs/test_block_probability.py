@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from interpboard.results import MetricInfo, TokenRef
-from interpboard.runs import batch, block_probability
+from interpboard.runs import block_probability, residual_metric
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import record
@@ -30,8 +30,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         monkeypatch.setattr(block_probability, "NUMBERS", 7 * len(residual))
         return block_probability.probability_by_blocks(anatomy, residual, metric)
 
-    monkeypatch.setattr(batch, "_LOGITS_A_STEP", {"cpu": 1})
-    monkeypatch.setattr(batch, "probability_by_blocks", heard)
+    monkeypatch.setattr(residual_metric, "_LOGITS_A_STEP", {"cpu": 1})
+    monkeypatch.setattr(residual_metric, "probability_by_blocks", heard)
     return found
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from interpboard.models.absorbed_attention import may_absorb
 from interpboard.models.anatomy import find_anatomy
+from interpboard.models.calls import LayerCall
+from interpboard.models.kept_tensors import Keeper
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.module_hooks import standing_in
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import record
@@ -90,3 +95,78 @@ def test_a_last_layer_that_looks_elsewhere_too_runs_at_every_position(part: str)
         module = layer.self_attn if part == "attention" else layer.mlp
         module.register_forward_hook(with_mean)
     assert not self_check(find_anatomy(model)).one_query
+
+
+def _around(lm: LanguageModel, dtype: torch.dtype) -> list[Counterfactual]:
+    return [
+        row
+        for row in _edits(lm, dtype)
+        if not any(e.layer == LAST and e.site in ("v", "q", "pattern") for e in row)
+    ]
+
+
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_attention_that_reads_the_streams_makes_no_keys_and_equals_plain_hooked_forwards(
+    dtype: torch.dtype, late: bool, attention: str
+) -> None:
+    lm, prompt, metric = case("gpt2", dtype, name="logprob", position=POSITION)
+    assert lm.verified.absorbed
+    hooks = replace(lm, verified=replace(lm.verified, path="hooks", faster_parts=False))
+    add = torch.ones(1, lm.anatomy.d_model, dtype=dtype)
+    own = (Edit("resid_pre", LAST, "add", positions=(2,), value=add), Edit("z", LAST, head=3))
+    cells = [row for row in _around(lm, dtype) if not late or min(e.first for e in row) > 0]
+    rows = [i % 2 for i in range(len(cells))]
+    config = lm.anatomy.model.config
+    before, usual = fingerprint(lm), config._attn_implementation
+    config._attn_implementation = attention
+    made: list[torch.Size] = []
+    try:
+        run = record(lm, prompt, edits=((), own))
+        plain = record(hooks, prompt, edits=((), own))
+        run.calls[-1].keys_and_values()  # those of the recorded rows are made once
+        make = lm.anatomy.attention[LAST].c_attn
+        forward = make.forward
+        with standing_in(make, lambda given: (made.append(given.shape), forward(given))[1]):
+            measured = evaluate(run, cells, metric, base=rows)
+        expected = evaluate(plain, cells, metric, base=rows)
+    finally:
+        config._attn_implementation = usual
+    assert not made, "queries, keys and values were made"
+    assert fingerprint(lm) == before
+    np.testing.assert_allclose(measured, expected, rtol=CLOSE[dtype], atol=CLOSE[dtype])
+    off = replace(lm, verified=replace(lm.verified, absorbed=False))
+    with_keys = evaluate(record(off, prompt, edits=((), own)), cells, metric, base=rows)
+    np.testing.assert_allclose(measured, with_keys, rtol=CLOSE[dtype], atol=CLOSE[dtype])
+    assert (np.abs(measured - metric.baseline) > 1e-4).mean() > 0.7, "edits hardly act"
+
+
+@pytest.mark.parametrize("part", ["hook", "class", "function", "dtype", "forward"])
+def test_attention_that_is_more_than_what_is_known_makes_its_keys(part: str) -> None:
+    model = tiny_model("gpt2")
+    attention = model.transformer.h[-1].attn
+    if part == "hook":
+        attention.c_attn.register_forward_hook(lambda *_args: None)
+    elif part == "class":
+        attention.__class__ = type("Another", (type(attention),), {})
+    elif part == "function":
+        model.config._attn_implementation_internal = "one of their own"
+    elif part == "dtype":
+        attention.c_attn.to(torch.bfloat16)
+    else:  # known of the class, and this is another
+        attention.forward = partial(type(attention).forward, attention)
+        assert not self_check(find_anatomy(model)).absorbed
+        return
+    call = LayerCall(model.transformer.h[-1], Keeper().keep(torch.zeros(1, 8, 32)), {})
+    assert not may_absorb(attention, call, 5)
+
+
+def test_a_query_that_does_not_see_all_before_it_has_its_keys_made() -> None:
+    layer = tiny_model("gpt2").transformer.h[-1]
+    hidden = Keeper().keep(torch.zeros(1, 8, 32))
+    seen = torch.ones(1, 1, 8, 8, dtype=torch.bool).tril()
+    lowest = torch.zeros(1, 1, 8, 8).masked_fill(~seen, torch.finfo(torch.float32).min)
+    for mask, sees in ((seen, True), (lowest, True), (None, True), (seen.triu(-3), False)):
+        call = LayerCall(layer, hidden, {"attention_mask": mask})
+        assert may_absorb(layer.attn, call, 5) is sees

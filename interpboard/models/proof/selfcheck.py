@@ -22,6 +22,7 @@ from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.division import device_of
 from interpboard.models.packed import mixes_rows
+from interpboard.models.proof.absorbed import absorbed_agrees
 from interpboard.models.proof.faster_parts import faster_head_agrees, faster_parts_agree
 from interpboard.models.proof.fused_gelu import fused_gelu_names
 from interpboard.models.proof.heads import why_no_heads, why_no_pattern
@@ -125,6 +126,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
     _refuse_other_runs(anatomy, ids, clean, noise)
     no_pattern = why_no_pattern(anatomy, ids, by_layer)
+    one_query = replays and one_query_agrees(anatomy, calls, noise.elsewhere, reuse)
     return Verified(
         "replay" if replays else "hooks",
         reuse,
@@ -138,7 +140,8 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         and anatomy.label_head is None
         and some_logits_agree(anatomy, clean, last[0], one_step),
         mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls, noise),
-        one_query=replays and one_query_agrees(anatomy, calls, noise.elsewhere, reuse),
+        one_query=one_query,
+        absorbed=one_query and absorbed_agrees(anatomy, calls, noise.elsewhere),
         keeps_attention=replays
         and any("z" in here for here in by_layer)
         and kept_attention_agrees(

@@ -18,7 +18,8 @@ class Verified:
     ``reuse``: a replay may begin at a later position, with recorded keys and values before it.
     ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
     layer's MLP may run at the metric's position alone. ``one_query``: so may all of that layer, handed keys
-    and values. ``keeps_attention``: rows edited behind attention may take their head outputs as recorded.
+    and values. ``absorbed``: there attention reads the normed streams, and no keys and values are made.
+    ``keeps_attention``: rows edited behind attention may take their head outputs as recorded.
     ``causal``: later tokens do not matter.
     ``faster_parts``: linear maps and activations of layers may compute by faster kernels, as
     may the unembedding (``faster_head``). ``fused_gelu``: by layer a linear map and the activation behind it
@@ -45,6 +46,7 @@ class Verified:
     no_heads: str = ""
     no_pattern: str = ""  # likewise why there are no attention patterns
     one_query: bool = False
+    absorbed: bool = False
     fused_gelu: tuple[FusedNames, ...] = ()
     reads_all: bool = False  # the head reads all tokens' streams at once: their mean, their largest
 
