@@ -15,7 +15,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 from interpboard.models import fused_gelu
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.fused_gelu import faster_passes, fused
+from interpboard.models.fused_gelu import Fused, faster_passes, fused
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.runs.edits import Edit
 from interpboard.runs.record import record
@@ -30,21 +30,28 @@ FAMILIES = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=["one kernel", "in place"])
+def _of_any_size(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.setattr(fused_gelu, "_FEWEST", 1)
+    monkeypatch.setattr(fused_gelu, "_PIECE", 3 * 128)  # several pieces, the last one shorter
+    monkeypatch.setattr(Fused, "one_kernel", lambda _self: request.param == "one kernel")
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each product was one with its activation."""
     seen: list[bool] = []
-    own = fused_gelu.product
+    own, own_in_place = fused_gelu.product, fused_gelu.gelu_in_place
 
     def product(*args: Any, gelu: bool = False) -> torch.Tensor:
         seen.append(gelu)
         return own(*args, gelu=gelu)
 
+    def in_place(*args: Any) -> torch.Tensor:
+        seen.append(True)
+        return own_in_place(*args)
+
     monkeypatch.setattr(fused_gelu, "product", product)
+    monkeypatch.setattr(fused_gelu, "gelu_in_place", in_place)
     return seen
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall
 from interpboard.models.faster_parts import is_plain_map, is_tanh_gelu, product
-from interpboard.models.fused_gelu import FusedNames, fused
+from interpboard.models.fused_gelu import FusedNames, fused, gelu_in_place
 from interpboard.models.module_hooks import on_input, on_output
 from interpboard.models.proof.rounding import same_within_rounding
 from interpboard.models.proof.shortcuts import MISFIT
@@ -47,7 +47,11 @@ def _kernel_agrees() -> bool:
     given = torch.cat([near, far])[:, None]
     weight, bias = torch.tensor([[1.0], [0.5]]), torch.tensor([0.0, 0.25])
     own = nn.functional.gelu(given * weight.T + bias, approximate="tanh")
-    return torch.allclose(product(given, weight, bias, gelu=True), own, rtol=_CLOSE, atol=_CLOSE)
+    in_place = gelu_in_place(given * weight.T, bias)
+    return all(
+        torch.allclose(found, own, rtol=_CLOSE, atol=_CLOSE)
+        for found in (product(given, weight, bias, gelu=True), in_place)
+    )
 
 
 def _proved(call: LayerCall) -> FusedNames:
@@ -57,10 +61,12 @@ def _proved(call: LayerCall) -> FusedNames:
             return None
         linear, activation = (call.layer.get_submodule(name) for name in names)
         given, own, output = _run(call, linear, activation)
-        with fused(linear, activation, fewest=1):
+        with fused(linear, activation, fewest=1) as both:
             _, found, changed = _run(call, linear, activation)
-            at_once = linear(given)  # activated: or they were not computed in one
+            at_once = activation(linear(given))
     except MISFIT:
+        return None
+    if both.took != 2:
         return None
     pairs = (found, own), (at_once, own), (changed, output)
     return names if all(same_within_rounding(*pair) for pair in pairs) else None
