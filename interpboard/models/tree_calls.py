@@ -75,10 +75,11 @@ def _mask(
     # A node's mask at the positions of the others, as its own prompt has it.
     own = value[row.to(value.device)[:, None], :, positions[:, None], positions[None]]
     own = own.permute(2, 0, 1)[None]
-    return own.masked_fill(~seen, _closed(own))
+    return own.masked_fill(~seen, closed(own))
 
 
-def _closed(mask: torch.Tensor) -> float:
+def closed(mask: torch.Tensor) -> float:
+    """What stands in ``mask`` where nothing is seen."""
     return False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
 
 
@@ -111,8 +112,8 @@ def called_at(
     itself[torch.arange(len(ends), device=mask.device), ends] = True
     at_own = mask[..., ends, ends][..., None].expand(*mask.shape[:2], len(ends), len(ends))
     parts = [
-        at_nodes.masked_fill(itself, _closed(mask)),
-        at_own.masked_fill(~own, _closed(mask)),
+        at_nodes.masked_fill(itself, closed(mask)),
+        at_own.masked_fill(~own, closed(mask)),
     ]
     arguments = {
         name: _at(value, ends, nodes)

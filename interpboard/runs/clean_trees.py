@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from interpboard.models.calls import LayerCall, first_layer_input
+from interpboard.models.calls import LayerCall, first_layer_input, hidden_of
 from interpboard.models.finite import Tally
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.partial_layer import KeptAttention, recording_attention
+from interpboard.models.side_by_side import Apart, arguments_side_by_side, filled
 from interpboard.models.sites import at_site
 from interpboard.models.tree_calls import of_nodes, tree_call
 from interpboard.runs.prefix_tree import PrefixTree, trees_of
@@ -28,6 +29,8 @@ NODES = 128
 """Of a tree, at most: attention looks at all of them for each, and the layer's own work is little more."""
 TREE_SITES = frozenset(("z", "attn_out", "resid_mid", "neuron", "mlp_out"))
 """Where each token has its own numbers: what a tree has at its nodes, prompts have at their tokens."""
+_FULL = 3 / 4  # of the largest tree of a pass: of a smaller one too much would be filled up
+_AT_ONCE = 4096  # nodes of a pass
 _WORTH = 2 / 3  # of the tokens: with more of them, trees are no quicker
 
 
@@ -119,41 +122,80 @@ def run_on_trees(
         LayerCall(call.layer, Kept(inputs, inputs.device), own)
         for call, (own, _) in zip(sampled.calls, given, strict=True)
     ]
-    tally = Tally(1)
-    attended: list[KeptAttention] = []
-    at_sites: dict[str, list[torch.Tensor]] = {site: [] for site in sites}
-    found: list[tuple[list[LayerCall], torch.Tensor]] = []
-    with _recording(lm, at_sites, attended, tally):
-        for chosen, nodes in plan.trees:
-            rows = torch.tensor(chosen)[nodes.rows]
-            found.append(_through(calls, inputs, rows, nodes))
-    if not bool(tally.finite().all()):
-        return None
-    n_layers = len(calls)
-    trees = []
-    for i, ((chosen, nodes), (own_calls, final)) in enumerate(zip(plan.trees, found, strict=True)):
-        part = slice(i * n_layers, (i + 1) * n_layers)
-        run = replace(
-            sampled, edits=CLEAN, calls=tuple(own_calls), resid_final=final,
-            sites={site: tuple(values[part]) for site, values in at_sites.items()},
-            attended=tuple(attended[part]),
-        )  # fmt: skip
-        trees.append(CleanTree(chosen, nodes, run))
     layout = tuple(parts for _, parts in given)
+    found: dict[int, Run] = {}
+    groups = _alike_in_size([len(nodes) for _, nodes in plan.trees])
+    while groups:
+        group = groups.pop()
+        some = [plan.trees[i] for i in group]
+        try:
+            runs = _run_of(some, calls, inputs, sampled, sites)
+        except Apart:
+            groups += [[i] for i in group]
+            continue
+        if runs is None:
+            return None
+        found |= dict(zip(group, runs, strict=True))
+    trees = [CleanTree(*tree, found[i]) for i, tree in enumerate(plan.trees)]
     return CleanRows(_of_all(trees, calls, sampled), None, layout, tuple(trees))
 
 
-def _through(
-    calls: Sequence[LayerCall], inputs: torch.Tensor, rows: torch.Tensor, nodes: PrefixTree
-) -> tuple[list[LayerCall], torch.Tensor]:
-    """Each layer's call on a tree, and what the last one gives [1, node, d_model]."""
-    hidden = of_nodes(inputs, rows, nodes.positions)
-    own_calls, seen = [], nodes.seen
-    for call in calls:
-        own = tree_call(call, rows, nodes.positions, seen)
-        own_calls.append(replace(own, hidden=Kept(hidden, hidden.device)))
-        hidden = own_calls[-1].replay(hidden)
-    return own_calls, hidden
+def _alike_in_size(sizes: Sequence[int]) -> list[list[int]]:
+    """Trees that are run in one pass, by their places: the smaller are filled up to the largest."""
+    groups: list[list[int]] = []
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        largest = sizes[groups[-1][0]] if groups else 0
+        if groups and sizes[i] >= _FULL * largest and (len(groups[-1]) + 1) * largest <= _AT_ONCE:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def _run_of(
+    trees: Sequence[tuple[list[int], PrefixTree]],
+    calls: Sequence[LayerCall],
+    inputs: torch.Tensor,
+    sampled: Run,
+    sites: Sequence[str],
+) -> list[Run] | None:
+    """The clean runs of ``trees``, made in one pass, a row each; None where a number is not finite. Raises
+    ``Apart`` where they cannot be run in one."""
+    sizes = [len(nodes) for _, nodes in trees]
+    tally, most = Tally(len(trees)), max(sizes)
+    attended: list[KeptAttention] = []
+    at_sites: dict[str, list[torch.Tensor]] = {site: [] for site in sites}
+    rows = [torch.tensor(chosen)[nodes.rows] for chosen, nodes in trees]
+    hidden = torch.cat([
+        filled(of_nodes(inputs, own, nodes.positions), most)
+        for own, (_, nodes) in zip(rows, trees, strict=True)
+    ])  # fmt: skip
+    seen = [nodes.seen for _, nodes in trees]
+    own_calls: list[list[LayerCall]] = [[] for _ in trees]
+
+    def of_tree(value: torch.Tensor, tree: int) -> torch.Tensor:
+        return value[tree : tree + 1, : sizes[tree]]
+
+    with _recording(sampled.lm, at_sites, attended, tally):
+        for call in calls:
+            for i, (_, nodes) in enumerate(trees):
+                own = Kept(of_tree(hidden, i), hidden.device)
+                of_layer = tree_call(call, rows[i], nodes.positions, seen[i])
+                own_calls[i].append(replace(of_layer, hidden=own))
+            made = arguments_side_by_side([own[-1] for own in own_calls], most)
+            hidden = hidden_of(call.layer(hidden, **made))
+    if not bool(tally.finite().all()):
+        return None
+    return [
+        replace(
+            sampled, edits=CLEAN, calls=tuple(own_calls[i]), resid_final=of_tree(hidden, i),
+            sites={site: tuple(of_tree(each, i) for each in own) for site, own in at_sites.items()},
+            attended=tuple(
+                replace(each, z=Kept(of_tree(each.z.tensor, i), each.z.device)) for each in attended
+            ),
+        )
+        for i in range(len(trees))
+    ]  # fmt: skip
 
 
 @contextmanager

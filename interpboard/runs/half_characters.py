@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interpboard.runs.token_texts import REPLACEMENT, of_token, token_bytes, token_text
+from interpboard.runs.token_texts import REPLACEMENT, of_tokens, shown_alone, token_bytes
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ class Group:
 
 def groups(tokenizer: Any, ids: Sequence[int]) -> Iterator[Group]:
     """Those of the tokens ``ids``, in order."""
-    known = {token: of_token(tokenizer, token, _half) for token in set(ids)}
-    halves = [known[token] for token in ids]
+    halves = of_tokens(tokenizer, ids, _half)
+    if not any(halves):
+        return
     at = 0
     while at < len(ids):
         found = _group(at, halves)
@@ -59,11 +60,7 @@ def groups(tokenizer: Any, ids: Sequence[int]) -> Iterator[Group]:
 
 def shown_tokens(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     """The text of each token beside the others: ``token_text``, halves of characters as those."""
-    known: dict[int, str] = {}
-    for token in ids:
-        if token not in known:
-            known[token] = token_text(tokenizer, token)
-    shown = [known[token] for token in ids]
+    shown = shown_alone(tokenizer, ids)
     for group in groups(tokenizer, ids):
         shown[group.first : group.first + len(group.parts)] = group.shown
     return tuple(shown)

@@ -19,7 +19,7 @@ from typing import Any
 from interpboard.runs.encoded import Encoded, Span
 from interpboard.runs.folding import fold, fold_char, holds_other
 from interpboard.runs.half_characters import Group, groups
-from interpboard.runs.token_texts import text_of
+from interpboard.runs.token_texts import REPLACEMENT, added_by_each
 
 
 def spans_of(tokenizer: Any, text: str, encoded: Encoded) -> tuple[Span, ...]:
@@ -27,14 +27,33 @@ def spans_of(tokenizer: Any, text: str, encoded: Encoded) -> tuple[Span, ...]:
 
     White space is the token's behind it where that holds it. What is of no character is in no span.
     """
+    spans: Sequence[Span] | None = _side_by_side(tokenizer, text, encoded)
+    if spans is None:
+        spans = _placed(tokenizer, text, encoded)
+    return ((0, 0),) * encoded.before + tuple(spans) + ((len(text), len(text)),) * encoded.after
+
+
+def _side_by_side(tokenizer: Any, text: str, encoded: Encoded) -> Sequence[Span] | None:
+    """What the tokenizer says, where the tokens, each just what stands there, are the text one behind the
+    other: then nothing is to be looked for. None of half characters, which stand nowhere."""
+    offsets = encoded.offsets
+    if offsets is None or REPLACEMENT in text or any(begin >= end for begin, end in offsets):
+        return None
+    ends = [0, *(end for _, end in offsets)]
+    if ends[-1] != len(text) or [begin for begin, _ in offsets] != ends[:-1]:
+        return None
+    stands = [text[begin:end] for begin, end in offsets]
+    return offsets if added_by_each(tokenizer, encoded.own) == stands else None
+
+
+def _placed(tokenizer: Any, text: str, encoded: Encoded) -> list[Span]:
     units = _units(tokenizer, encoded.own)
     placed = None if encoded.offsets is None else _as_said(text, units, encoded.offsets)
     if placed is None:
         special = frozenset(getattr(tokenizer, "all_special_ids", ()))
         special -= {getattr(tokenizer, "unk_token_id", None)}  # that one is what stands there
         placed = _Overlay(text, units, special).spans()
-    spans = _with_marks(text, _with_white_space(text, units, placed))
-    return ((0, 0),) * encoded.before + tuple(spans) + ((len(text), len(text)),) * encoded.after
+    return _with_marks(text, _with_white_space(text, units, placed))
 
 
 # -- tokens that are looked at together ---------------------------------------------------------------
@@ -64,7 +83,7 @@ class _Unit:
 
 def _units(tokenizer: Any, ids: Sequence[int]) -> list[_Unit]:
     found = {group.first: group for group in groups(tokenizer, ids)}
-    known: dict[int, str] = {}
+    texts = added_by_each(tokenizer, ids)
     units, at = [], 0
     while at < len(ids):
         group = found.get(at)
@@ -72,9 +91,7 @@ def _units(tokenizer: Any, ids: Sequence[int]) -> list[_Unit]:
             units.append(_Unit(at, len(group.parts), ids[at], group.text, group))
             at += len(group.parts)
             continue
-        if ids[at] not in known:
-            known[ids[at]] = text_of(tokenizer, (ids[at],))
-        units.append(_Unit(at, 1, ids[at], known[ids[at]]))
+        units.append(_Unit(at, 1, ids[at], texts[at]))
         at += 1
     return units
 

@@ -73,6 +73,25 @@ def _token_text(tokenizer: Any, token_id: int) -> str:
     return text or f"#{token_id}"
 
 
+def of_tokens(tokenizer: Any, token_ids: Sequence[int], make: Callable[[Any, int], _T]) -> list[_T]:
+    """``of_token`` of each."""
+    known = known_of(tokenizer)
+    for token_id in token_ids:
+        if (make, token_id) not in known:
+            known[make, token_id] = make(tokenizer, token_id)
+    return [known[make, token_id] for token_id in token_ids]
+
+
+def shown_alone(tokenizer: Any, token_ids: Sequence[int]) -> list[str]:
+    """``token_text`` of each."""
+    return of_tokens(tokenizer, token_ids, _token_text)
+
+
+def added_by_each(tokenizer: Any, token_ids: Sequence[int]) -> list[str]:
+    """``text_of`` of each alone."""
+    return of_tokens(tokenizer, token_ids, _added)
+
+
 def text_of(tokenizer: Any, ids: Sequence[int]) -> str:
     """What ``ids`` add to a text that they stand in, leading space included."""
     return of_token(tokenizer, ids[0], _added) if len(ids) == 1 else _added(tokenizer, *ids)

@@ -10,7 +10,9 @@ import torch
 from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
 from interpboard.errors import NotFinite
+from interpboard.models import side_by_side
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.side_by_side import Apart
 from interpboard.models.sites import at_site
 from interpboard.results import PromptInfo
 from interpboard.runs import clean_rows, clean_trees
@@ -34,6 +36,11 @@ def prompts_of(lm: LanguageModel, things: tuple[str, ...] = THINGS) -> list[Prom
     prompts = [make_prompt(lm, text) for text in texts]
     length = len(prompts[0].token_ids)
     return [prompt for prompt in prompts if len(prompt.token_ids) == length]
+
+
+def of_unequal_trees(lm: LanguageModel) -> list[PromptInfo]:
+    """The same but for one prompt of the last tree."""
+    return sorted(prompts_of(lm), key=lambda prompt: prompt.token_ids)[:-1]
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +86,7 @@ def test_a_clean_run_made_on_trees_is_that_of_each_prompt(family: str, dtype: to
 
 def test_what_prompts_have_in_common_is_run_once_beside_a_few_of_them() -> None:
     lm = tiny_lm("gpt2", torch.float32)
-    prompts, lengths = prompts_of(lm), Lengths.none()
+    prompts, lengths = of_unequal_trees(lm), Lengths.none()
     tokens: list[int] = []
     with at_site(lm.anatomy, "mlp_out", 0, lambda value: tokens.append(value[..., 0].numel())):
         trees = passes(lm, prompts, lengths).trees()
@@ -88,9 +95,38 @@ def test_what_prompts_have_in_common_is_run_once_beside_a_few_of_them() -> None:
     length, nodes = len(prompts[0].token_ids), [len(tree.nodes) for tree in trees]
     assert sum(nodes) < length * len(prompts) / 2
     of_first = len(trees[0].rows)
-    # Two passes show that rows are what they are alone; then all of the first tree, of the others one.
-    assert first == [length, 2 * length, (of_first + len(trees) - 1) * length, *nodes]
-    assert tokens == [(2 + len(trees) - 1) * length, *nodes]
+    # Two passes show that rows are what they are alone; then all of the first tree, of the others one; and
+    # all trees side by side, filled up to the largest.
+    together = len(trees) * max(nodes)
+    assert min(nodes) < max(nodes)
+    assert first == [length, 2 * length, (of_first + len(trees) - 1) * length, together]
+    assert tokens == [(2 + len(trees) - 1) * length, together]
+
+
+def test_trees_that_no_pass_can_hold_side_by_side_are_run_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = tiny_lm("llama", torch.float32)
+    prompts, lengths = prompts_of(lm), Lengths.none()
+    together = passes(lm, prompts, lengths)
+    joined = clean_trees.arguments_side_by_side
+
+    def alone(calls: Any, nodes: int) -> Any:
+        if len(calls) > 1:
+            raise Apart
+        return joined(calls, nodes)
+
+    monkeypatch.setattr(clean_trees, "arguments_side_by_side", alone)
+    apart = passes(lm, prompts, lengths)
+    assert len(apart.trees()) == len(together.trees()) > 1
+    for own, other in zip(apart.trees(), together.trees(), strict=True):
+        torch.testing.assert_close(own.run.resid_final, other.run.resid_final, rtol=0, atol=1e-5)
+
+
+def test_a_small_tree_is_not_filled_up_to_a_large_one() -> None:
+    assert clean_trees._alike_in_size([100, 20, 99, 75, 74]) == [[0, 2, 3], [4], [1]]
+    most = clean_trees._AT_ONCE // 128
+    assert [len(group) for group in clean_trees._alike_in_size([128] * (most + 1))] == [most, 1]
 
 
 def passes(lm: LanguageModel, prompts: list[PromptInfo], lengths: Lengths) -> Together:
@@ -100,12 +136,14 @@ def passes(lm: LanguageModel, prompts: list[PromptInfo], lengths: Lengths) -> To
 
 
 @pytest.mark.parametrize("when", ["first", "later"])
-@pytest.mark.parametrize("fault", ["branch", "mask", "position", "place", "site"])
+@pytest.mark.parametrize(
+    "fault", ["branch", "mask", "position", "place", "site", "neighbour", "filling"]
+)
 def test_a_tree_that_gives_something_else_is_seen_and_prompts_are_run_as_ever(
     fault: str, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lm = tiny_lm("llama", torch.float32)
-    prompts, lengths = prompts_of(lm), Lengths.none()
+    prompts, lengths = of_unequal_trees(lm), Lengths.none()
     if when == "later":
         assert passes(lm, prompts, lengths).trees()
     planted(fault, monkeypatch)
@@ -154,6 +192,18 @@ def planted(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
             return made([*trees[:-1], own], *given)
 
         monkeypatch.setattr(clean_trees, "_of_all", exchanged)
+    if fault == "neighbour":  # a tree is given what belongs to the one beside it
+        run_of = clean_trees._run_of
+
+        def mixed(trees: Any, *given: Any) -> Any:
+            runs = run_of(trees, *given)
+            return [*runs[:-2], *reversed(runs[-2:])]
+
+        monkeypatch.setattr(clean_trees, "_run_of", mixed)
+    if fault == "filling":  # what a tree is filled up with is seen by its nodes
+        monkeypatch.setattr(
+            side_by_side, "_filled_mask",
+            lambda mask, nodes: mask.new_ones((*mask.shape[:2], nodes, nodes)))  # fmt: skip
     if fault == "site":
         keeping = clean_trees._keeping
         monkeypatch.setattr(

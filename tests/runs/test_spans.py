@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from interpboard.results.tokens import appended
 from interpboard.runs import encoded
 from interpboard.runs.half_characters import _group
 from interpboard.runs.prompt import make_prompt, resolve_position, text_prefix, without_appended
-from interpboard.runs.spans import _next
+from interpboard.runs.spans import _next, _placed, _side_by_side, spans_of
 from tests.tiny import tiny_tokenizer
 from tests.tokenizers import KINDS, lm_of
 
@@ -271,3 +272,37 @@ def test_a_text_beyond_the_context_is_refused_before_its_tokens_are_placed(
     monkeypatch.setattr("interpboard.runs.pair_prompt.spans_of", placed)
     with pytest.raises(BadPrompt, match=f"the model's context is {context}"):
         make_prompt(lm, "Tom is 8. " * context)
+
+
+@EVERY
+@settings(max_examples=30, deadline=None)
+@given(
+    text=st.text(min_size=1, max_size=24) | st.sampled_from((KNOWN, "a  b", "日本 ab", "e\u0301 é"))
+)
+def test_tokens_side_by_side_have_the_spans_that_looking_for_them_finds(
+    kind: str, text: str
+) -> None:
+    tokenizer = lm_of(kind).tokenizer
+    try:
+        made = encoded.encode(tokenizer, text)
+    except BadPrompt:
+        return
+    found = _side_by_side(tokenizer, text, made)
+    assert found is None or list(found) == list(_placed(tokenizer, text, made))
+
+
+def test_a_tokens_characters_that_are_another_tokens_are_not_taken_as_they_are_said() -> None:
+    """The tokenizer's own offsets of plain text are taken; of two that are exchanged, or of the tokens of
+    another text, none."""
+    tokenizer = lm_of("byte level").tokenizer
+    own = encoded.encode(tokenizer, "The key is red")
+    other = encoded.encode(tokenizer, "The red is key")
+    assert _side_by_side(tokenizer, "The key is red", own) == own.offsets
+    assert len(own.ids) == len(other.ids)
+    assert own.ids != other.ids
+    mixed = dataclasses.replace(own, ids=other.ids)
+    assert _side_by_side(tokenizer, "The key is red", mixed) is None
+    assert _side_by_side(tokenizer, "The key is blue", own) is None
+    short = dataclasses.replace(own, offsets=(own.offsets or ())[:-1], ids=own.ids[:-1])
+    assert _side_by_side(tokenizer, "The key is red", short) is None
+    assert spans_of(tokenizer, "The key is red", own) == own.offsets

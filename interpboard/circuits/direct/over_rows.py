@@ -10,7 +10,7 @@ import torch
 
 from interpboard.circuits.direct.attribution import unexplained_by
 from interpboard.circuits.direct.path import DirectPath, is_affine, pull_back_rows
-from interpboard.circuits.direct.terms import DirectTerms, LayerParts, components
+from interpboard.circuits.direct.terms import DirectTerms, LayerParts, components, what_is_there
 from interpboard.circuits.direct.through_norms import writing_layers
 from interpboard.models.proof.rounding import agrees
 from interpboard.models.sum_norms import norms_of_sums
@@ -62,24 +62,28 @@ def direct_logit_attribution_over_rows(
     terms = _terms(whole, at, paths, watch)
     if terms is None:
         return None
-    named = [{key: of[0] for key, of in components([each]).items()} for each in terms]
-    _require_all_explained(terms, [list(values.values()) for values in named], whole)
-    axes = {tuple(values): (Axis("component", tuple(values)),) for values in named}
-    return [Computed(np.array(list(v.values())), axes[tuple(v)]) for v in named]
+    alike: dict[tuple[bool, ...], list[int]] = {}
+    for i, own in enumerate(terms):
+        alike.setdefault(what_is_there(own), []).append(i)
+    found: dict[int, Computed] = {}
+    for chosen in alike.values():
+        some = [terms[i] for i in chosen]
+        named = components(some)
+        values = np.array(list(named.values())).T  # [row, component]
+        _require_all_explained(some, values, whole)
+        axes = (Axis("component", tuple(named)),)
+        found |= {i: Computed(each, axes) for i, each in zip(chosen, values, strict=True)}
+    return [found[i] for i in range(len(terms))]
 
 
-def _require_all_explained(
-    terms: Sequence[DirectTerms], values: Sequence[Sequence[float]], run: Run
-) -> None:
+def _require_all_explained(terms: Sequence[DirectTerms], values: np.ndarray, run: Run) -> None:
     """``unexplained_by`` of each, looked at together as long as all is well."""
-    missing = [
-        (own.path.total - sum(of)) / (1.0 + sum(map(abs, of)))
-        for own, of in zip(terms, values, strict=True)
-    ]
+    totals = np.array([own.path.total for own in terms])
+    missing = (totals - values.sum(1)) / (1.0 + np.abs(values).sum(1))
     found = torch.tensor(missing, dtype=run.resid_final.dtype)[:, None]
     if not agrees(found, torch.zeros_like(found)):
         for own, of in zip(terms, values, strict=True):
-            unexplained_by(own, list(of), run)
+            unexplained_by(own, of.tolist(), run)
 
 
 class _At:

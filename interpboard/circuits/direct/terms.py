@@ -50,6 +50,14 @@ class DirectTerms:
     layers: list[LayerParts]
 
 
+def what_is_there(row: DirectTerms) -> tuple[bool, ...]:
+    """Which of what ``components`` leaves out is somewhere in ``row``. Rows of which that is one have the
+    same components by themselves and together."""
+    biased = any(layer.bias for layer in row.layers)
+    rest = [bool(part) for own in row.layers for part in (own.norms, own.rounding, own.edit)]
+    return biased, bool(row.path.norm_bias), bool(row.path.unembed_bias), *rest
+
+
 def components(rows: Sequence[DirectTerms]) -> dict[str, list[float]]:
     """The contribution [row] of every component; biases and edits that are nowhere are left out."""
     values = {"embed": [row.embedded for row in rows]}

@@ -21,6 +21,9 @@ from interpboard.runs.watch import Watch
 
 # Logits held at a time: memory stays flat, and a step stays short.
 _LOGITS_A_STEP = {"cpu": 1 << 22, "cuda": 1 << 24, "mps": 1 << 24}
+_TARGETS_A_STEP = (
+    1 << 20
+)  # on a CPU, of targets alone: a block that the heap keeps, and no new pages
 _BLOCK = 256
 _ABOUT = "What the lens reads"
 _NAMES = ("prob", "rank", "entropy", "kl", "top_probs", "top_ids")
@@ -86,6 +89,8 @@ def read_targets(
     """The probability [token, row, target] of each of ``targets`` in ``rows`` [token, row, d_model]: of what
     ``read_lens`` finds ``prob`` alone, of several targets. Raises ``NotFinite``."""
     most = _most(rows.device)
+    if rows.device.type == "cpu":
+        most = min(most, _TARGETS_A_STEP)
     a_step = max(1, most // (lm.anatomy.n_logits * rows.shape[1]))
     found, looks = [], _Looks(lm)
     targets = to_device(targets, rows.device)
