@@ -192,9 +192,12 @@ def _turns(rows: Sequence[tuple[int, Edit]]) -> list[list[tuple[int, Edit]]]:
 
 def _placed(dimensions: int, length: int, row: int, edit: Edit, first: int) -> _Placed:
     stop = first + length
-    everywhere = range(stop) if edit.positions is None else edit.positions
-    which = [i for i, position in enumerate(everywhere) if first <= position < stop]
-    where = tuple(everywhere[i] - first for i in which)
+    everywhere: Sequence[int] = range(stop) if edit.positions is None else edit.positions
+    which: Sequence[int] = range(first, stop)
+    where = tuple(range(length))
+    if edit.positions is not None:
+        which = [i for i, position in enumerate(everywhere) if first <= position < stop]
+        where = tuple(everywhere[i] - first for i in which)
     if edit.kind == "zero":
         return _Placed(row, where, edit, None)
     assert edit.value is not None, f"{edit.kind} needs a value"

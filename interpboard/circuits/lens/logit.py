@@ -79,19 +79,42 @@ def logit_lens_over_rows(
     whole = shared.whole(recorded) if lm.verified.sites.issuperset(recorded) else None
     if whole is None:
         return None
-    tree = PrefixTree.of([prompt.token_ids for prompt in prompts])
-    own = tree.of_rows(torch.tensor([shared.row_of(prompt) for prompt in prompts]))
-    layers = whole.sites[site] if recorded else [call.hidden.tensor for call in whole.calls]
-    final = whole.resid_final
-    rows = [of_nodes(each, own.rows, own.positions)[0].to(final) for each in (*layers, final)]
+    streams, paths = _read_once(shared, whole, prompts, site)
+    rows = [each.to(streams[-1]) for each in streams]
     targets = sorted({metric.target_id for metric in metrics})
     at = {target: i for i, target in enumerate(targets)}
     found = read_targets(lm, torch.stack(rows, 1), torch.tensor(targets), watch).cpu().numpy()
     layer = lens_axis(lm, site)
     return [
         Computed(found[nodes, :, at[metric.target_id]].T, (layer, lens_tokens(prompt)))
-        for prompt, metric, nodes in zip(prompts, metrics, tree.nodes.numpy(), strict=True)
+        for prompt, metric, nodes in zip(prompts, metrics, paths, strict=True)
     ]
+
+
+def _read_once(
+    shared: Together, whole: Run, prompts: Sequence[PromptInfo], site: str
+) -> tuple[list[torch.Tensor], list[np.ndarray]]:
+    """What is read of each layer and of the end [node, d_model], and the nodes [pos] of each prompt: of
+    the trees on which ``whole`` was run, or else of one of all prompts."""
+    trees, rows = shared.trees(), [shared.row_of(prompt) for prompt in prompts]
+    if trees:
+        paths: dict[int, np.ndarray] = {}
+        begin = 0
+        for tree in trees:
+            paths |= dict(zip(tree.rows, tree.nodes.nodes.numpy() + begin, strict=True))
+            begin += len(tree.nodes)
+        of_trees = zip(*(_streams(tree.run, site) for tree in trees), strict=True)
+        return [torch.cat([own[0] for own in each]) for each in of_trees], [paths[i] for i in rows]
+    one = PrefixTree.of([prompt.token_ids for prompt in prompts])
+    nodes = one.of_rows(torch.tensor(rows))
+    read = [of_nodes(each, nodes.rows, nodes.positions)[0] for each in _streams(whole, site)]
+    return read, list(one.nodes.numpy())
+
+
+def _streams(run: Run, site: str) -> list[torch.Tensor]:
+    """``site`` of every layer and the last stream, [row, pos, d_model] each."""
+    of_layers = run.sites[site] if recorded_for(site) else [c.hidden.tensor for c in run.calls]
+    return [*of_layers, run.resid_final]
 
 
 def lens_extra(found: dict[str, np.ndarray], axes: tuple[Axis, ...]) -> dict[str, LabelledArray]:
