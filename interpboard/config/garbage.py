@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 
-NEW_OBJECTS = 200_000  # new objects between two looks
+NEW_OBJECTS = 1_000_000  # new objects between two looks
 
 _usual: list[tuple[int, int, int]] = []
 
