@@ -21,7 +21,7 @@ class Apart(Exception):
     """Calls that cannot be made together."""
 
 
-def filled(value: torch.Tensor, nodes: int) -> torch.Tensor:
+def with_first_again(value: torch.Tensor, nodes: int) -> torch.Tensor:
     """``value`` [1, node, …] with its first node again until there are ``nodes``."""
     missing = nodes - value.shape[1]
     return (
@@ -53,12 +53,14 @@ def _joined(name: str, values: Sequence[Any], sizes: Sequence[int], nodes: int) 
     if name == _MASK:
         return torch.cat([_filled_mask(each, nodes) for each in values])
     if name == ALIBI:  # [head, 1, node]
-        return torch.cat([filled(each.transpose(1, 2), nodes).transpose(1, 2) for each in values])
+        return torch.cat(
+            [with_first_again(each.transpose(1, 2), nodes).transpose(1, 2) for each in values]
+        )
     if first.dim() < 2 or any(
         each.shape[:2] != (1, size) for each, size in zip(values, sizes, strict=True)
     ):
         raise Apart(name)
-    return torch.cat([filled(each, nodes) for each in values])
+    return torch.cat([with_first_again(each, nodes) for each in values])
 
 
 def _filled_mask(mask: torch.Tensor, nodes: int) -> torch.Tensor:

@@ -17,7 +17,7 @@ from interpboard.models.finite import Tally
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.partial_layer import KeptAttention, recording_attention
-from interpboard.models.side_by_side import Apart, arguments_side_by_side, filled
+from interpboard.models.side_by_side import Apart, arguments_side_by_side, with_first_again
 from interpboard.models.sites import at_site
 from interpboard.models.tree_calls import of_nodes, tree_call
 from interpboard.runs.prefix_tree import PrefixTree, trees_of
@@ -167,7 +167,7 @@ def _run_of(
     at_sites: dict[str, list[torch.Tensor]] = {site: [] for site in sites}
     rows = [torch.tensor(chosen)[nodes.rows] for chosen, nodes in trees]
     hidden = torch.cat([
-        filled(of_nodes(inputs, own, nodes.positions), most)
+        with_first_again(of_nodes(inputs, own, nodes.positions), most)
         for own, (_, nodes) in zip(rows, trees, strict=True)
     ])  # fmt: skip
     seen = [nodes.seen for _, nodes in trees]
