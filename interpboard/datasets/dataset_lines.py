@@ -48,8 +48,10 @@ _REMEDY = "Write: clean => corrupted | target | foil. In a prompt, \\=> and \\| 
 
 Words = tuple[str, ...]
 
-_HAS_RETURN = "has a carriage return, which ends lines of another kind"
-_OTHER_ENDS = "End lines with line feeds; of one prompt write it in JSONL."
+_HAS_RETURN = "has a carriage return inside, and lines end with line feeds"
+_OTHER_ENDS = (
+    "Write line feeds; a prompt that has a carriage return of its own goes into a .jsonl file."
+)
 
 
 @dataclass(frozen=True)

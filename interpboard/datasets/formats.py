@@ -38,7 +38,8 @@ from interpboard.errors import BadParameter
 from interpboard.files.json_names import Repeated, json_marked
 
 _QUOTE_BEHIND_SPACE = (
-    "has a quote behind a space, where it is part of the text: quotes begin at the separator"
+    "has a quote behind a space, which would be part of the text: take the space away, or quote "
+    "the space too"
 )
 
 Reader = Callable[[Path, Columns, int], Iterator[DatasetRow]]
@@ -141,7 +142,7 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
                 f"{path} is no CSV: {_reason(error)}.", "Check its first line."
             ) from None
         if _has_quote_behind_space(names, lines, delimiter):
-            raise BadParameter(f"{path} {_QUOTE_BEHIND_SPACE}.", "Take the space away.")
+            raise BadParameter(f"The head of {path} {_QUOTE_BEHIND_SPACE}.")
         head = [name.strip() for name in names]
         check_columns(path, columns, head)
         number = first

@@ -155,8 +155,10 @@ def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_nearly_ours(given: Mapping[str, Any], record: Mapping[str, Any]) -> None:
     """Raise ``UnusableRow`` for a ``Target`` where there is no ``target``: the row would be asked for
     something else, and nothing would say so."""
-    for name in given:
+    for name, value in given.items():
         meant = str(name).strip().lower()
+        if meant == "position" and not _may_be_position(value):
+            continue  # of a word, say
         if meant in _MISSED_SILENTLY and meant not in record:
             shown = visible(str(name))
             raise UnusableRow(
@@ -227,6 +229,13 @@ def _position(value: Any) -> int | None:
             f"has the position {visible(str(value)[:_SHOWN])}, which is no whole number"
         )
     return number
+
+
+def _may_be_position(value: Any) -> bool:
+    try:
+        return _position(value) is not None
+    except UnusableRow:
+        return False
 
 
 def _messages(value: Any) -> tuple[tuple[str, str], ...]:

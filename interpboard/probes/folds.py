@@ -19,12 +19,13 @@ def joined_groups(groups: Sequence[str], *alike: Sequence[Hashable]) -> tuple[np
 
     def top(name: Hashable) -> Hashable:
         while root.setdefault(name, name) != name:
+            root[name] = root[root[name]]  # half the way, so that chains stay short
             name = root[name]
         return name
 
     for row, group in enumerate(groups):
         for kind, own in enumerate(alike):
-            root[top((kind, own[row]))] = top(("group", group) if group else ("row", row))
+            root[top((kind, own[row]))] = top(("group", group) if group else (0, alike[0][row]))
     tops = [top((0, own)) for own in alike[0]]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(tops))}
     named = len({group for group in groups if group})
@@ -71,12 +72,15 @@ def shuffled_labels(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.nda
     stays theirs: among all rows labels would be spread more evenly than chance spreads them, and chance would
     seem to read less than it does."""
     generator = np.random.default_rng(seed)
-    names, at = np.unique(groups, return_inverse=True)
-    several = np.array([len(np.unique(labels[at == group])) > 1 for group in range(len(names))])
-    first = np.array([labels[np.argmax(at == group)] for group in range(len(names))])
+    _, begins, at = np.unique(groups, return_index=True, return_inverse=True)
+    first = labels[begins]
+    several = np.zeros(len(begins), bool)
+    several[at[labels != first[at]]] = True
     first[~several] = generator.permutation(first[~several])
     shuffled: np.ndarray = first[at]
+    ordered = np.argsort(at, kind="stable")
+    ends = np.cumsum(np.bincount(at))
     for group in np.flatnonzero(several):
-        rows = np.flatnonzero(at == group)
+        rows = ordered[ends[group - 1] if group else 0 : ends[group]]
         shuffled[rows] = labels[generator.permutation(rows)]
     return shuffled

@@ -154,11 +154,13 @@ def read_by_nearest(
 
 def p_values(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """That chance, ``null`` [shuffle, …], reads as well: each cell, and the best of all cells. A shuffle by
-    which a cell cannot be read (NaN) says nothing of it."""
+    which a cell cannot be read (NaN) says nothing of it, and one by which none can be read nothing at all."""
     axes = tuple(range(1, null.ndim))
+    known = ~np.isnan(null)
     best = np.nanmax(null, axis=axes, initial=-np.inf)
-    n = len(null) + 1
-    own = (1 + (null >= observed).sum(0)) / (1 + (~np.isnan(null)).sum(0))
-    family = (1 + (best.reshape(-1, *[1] * observed.ndim) >= observed).sum(0)) / n
+    own = (1 + (null >= observed).sum(0)) / (1 + known.sum(0))
+    as_good = (best.reshape(-1, *[1] * observed.ndim) >= observed).sum(0)
+    # Never below the cell's own: of fewer cells than all the best is less than the best of all.
+    family = np.maximum(own, (1 + as_good) / (1 + known.any(axes).sum()))
     missing = np.isnan(observed)
     return np.where(missing, np.nan, own), np.where(missing, np.nan, family)

@@ -72,10 +72,11 @@ def aggregate(
     """
     manifest = folder.manifest
     check_settings(settings, manifest.request.align)
-    check_columns_of_filter(folder, settings.where)
     results: list[Result] = []
     refused: list[str] = []
     counts = folder.finished().counts
+    if counts.done:
+        check_columns_of_filter(folder, settings.where)
     asked = len(manifest.request.analyses) * (manifest.rows or 0)
     if 0 < asked < counts.done:  # rows would count twice
         said = f"{folder.path} has {counts.done:,} results of {asked:,}: rows were read otherwise before."
@@ -133,9 +134,8 @@ def _of_values(folder: SweepFolder, name: str, settings: AggregateSettings) -> I
         return (r for r in folder.results(name) if not r.error and wanted(r))
 
     rows = held_if_little(on_disk)
-    with gathered(
-        rows, by_roles(folder.manifest.request.align, rows, settings.align), settings.group
-    ) as found:
+    roles = by_roles(folder.manifest.request.align, rows, settings.align)
+    with gathered(rows, roles, settings.group, settings.where) as found:
         groups = sorted({group for group in found.groups if group is not None})
         if settings.group and not groups:
             raise BadParameter(f"No row has anything in a column {settings.group[:40]!r}.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, MetricInfo
 from interpboard.sweeps.label_space import LabelSpace
@@ -62,9 +63,10 @@ def by_roles(sweep_align: str, rows: Callable[[], Iterable[RowResult]], align: s
 
 @contextmanager
 def gathered(
-    rows: Callable[[], Iterable[RowResult]], by_roles: bool, group: str
+    rows: Callable[[], Iterable[RowResult]], by_roles: bool, group: str, where: str = ""
 ) -> Iterator[RowValues]:
-    """All rows in one array, a file where it is large. Raises ``BadParameter`` where they do not fit."""
+    """All rows in one array, a file where it is large. Raises ``BadParameter`` where they do not fit
+    together, and where there is none; ``where``: the filter that left them."""
     space, number = LabelSpace(by_roles), 0
     metric: MetricInfo | None = None
     for row in rows():
@@ -75,7 +77,8 @@ def gathered(
         metric = metric or MetricInfo(row.metric, -1)
         number += 1
     if space.axes is None or metric is None:
-        raise BadParameter("No row has a result to take a mean of.")
+        fits = f" that fits {visible(where)[:60]}" if where else ""
+        raise BadParameter(f"No row{fits} has a result to take a mean of.")
     groups: list[str | None] = []
     baselines, seconds = np.full(number, np.nan), np.zeros(number)
     with tempfile.TemporaryFile() as file:

@@ -15,8 +15,12 @@ from interpboard.sweeps.row_results import OF_GROUPS
 def check_columns_of_filter(folder: SweepFolder, where: str) -> None:
     """Raise ``BadParameter`` where ``where`` names a column that no row has: all would fit its ``!=``."""
     wanted = row_expression(where)
-    if wanted.columns:
-        wanted.check((*OF_GROUPS, *(name for row in folder.heads() for name in row["columns"])))
+    asked, known = set(wanted.columns), dict.fromkeys(OF_GROUPS)
+    for row in folder.heads():  # no further than until they are found
+        if asked <= known.keys():
+            return
+        known |= dict.fromkeys(row["columns"])
+    wanted.check(known)
 
 
 def of_missing(counts: Counts, asked: int) -> list[str]:
@@ -31,12 +35,12 @@ def of_missing(counts: Counts, asked: int) -> list[str]:
 
 
 def of_rows_twice(repeated: int, rows: int | None) -> list[str]:
-    """That ``repeated`` of ``rows`` are asked what another is asked."""
+    """That ``repeated`` of the dataset's ``rows`` are asked what another is asked."""
     if not repeated:
         return []
     return [
-        f"{repeated:,} of {rows or 0:,} rows are another row again, with the same prompt and answers: "
-        "intervals and p-values take them for more than is known"
+        f"{repeated:,} of the dataset's {rows or 0:,} rows repeat another one's prompt and answers: "
+        "intervals and p-values count them as if they were independent"
     ]
 
 
@@ -52,7 +56,7 @@ def of_warnings(folder: SweepFolder) -> dict[str, list[str]]:
             found.setdefault(analysis, Counter()).update(warnings)
     return {
         name: [
-            f"{warned[name]:,} of {rows[name]:,} rows have warnings, most often: "
+            f"{warned[name]:,} of the sweep's {rows[name]:,} rows have warnings, most often: "
             f"{own.most_common(1)[0][0].rstrip('.')}"
         ]
         for name, own in found.items()

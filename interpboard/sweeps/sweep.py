@@ -31,6 +31,7 @@ from interpboard.sweeps.folder import Manifest, SweepFolder
 from interpboard.sweeps.in_process import OnPace, sweep_in_process
 from interpboard.sweeps.on_ray import check_cluster, sweep_on_ray
 from interpboard.sweeps.pace import SweepPace
+from interpboard.sweeps.remaining import refuse_read_otherwise
 from interpboard.sweeps.request import SweepRequest, sweep_request
 from interpboard.sweeps.row_results import OF_GROUPS, what_is_asked
 from interpboard.sweeps.row_work import rows_function
@@ -84,6 +85,7 @@ def sweep(
     by = SweepWorkers(workers, gpus_per_worker, ray)
     folder = begin_sweep(lm, dataset, request, Path(output), level)
     with folder.alone(), told_standing(folder, on_pace, by) as tell:
+        refuse_read_otherwise(folder, dataset)
         again = folder.leave_passing()
         on_pace = partial(_told_again, tell, again)
         own = dict(opening or _opening_of(lm))
@@ -122,7 +124,7 @@ def begin_sweep(
     for row in dataset.rows():
         rows += 1
         if not row.problem:
-            asked.append(hash(what_is_asked(row)))
+            asked.append(hash(repr(what_is_asked(row))))  # as numbers −1 and −2 have one hash
         grouped = grouped or row.column(column) is not None
     if not rows:
         raise BadParameter(f"{', '.join(map(str, dataset.files))} has no rows.", "Check it.")

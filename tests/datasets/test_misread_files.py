@@ -160,6 +160,8 @@ def test_a_column_that_is_ours_but_for_its_case_is_not_left_out_without_a_word(n
     assert (
         row_of_record({"text": "a", name: None}, 0, "").problem == ""
     )  # a row that has nothing there
+    word = row_of_record({"text": "a", "Position": "noun"}, 0, "")
+    assert (word.problem, word.other) == ("", {"Position": "noun"})
 
 
 def test_what_stands_in_a_slot_is_not_taken_for_a_brace() -> None:

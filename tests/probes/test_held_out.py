@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -190,6 +192,21 @@ def test_rows_that_are_the_same_in_another_way_join_their_groups_too() -> None:
     assert (groups.tolist(), joined) == ([0, 0, 1], 1)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_rows_of_one_text_are_joined_in_a_few_steps_each(named: bool) -> None:
+    def steps(rows: int) -> int:
+        calls: list[str] = []
+        sys.setprofile(lambda _frame, event, _arg: calls.append(event))
+        try:
+            found, _ = joined_groups([str(row) if named else "" for row in range(rows)], "a" * rows)
+        finally:
+            sys.setprofile(None)
+        assert set(found) == {0}
+        return len(calls)
+
+    assert steps(400) < 3 * steps(200)
+
+
 def test_a_shuffle_leaves_each_label_in_as_many_groups_so_that_it_can_be_held_out() -> None:
     labels, groups = np.array([0, 0, 1, 0, 1, 0, 1]), np.array([0, 0, 0, 1, 2, 3, 3])
     changed = set()
@@ -219,8 +236,14 @@ def test_chance_that_reads_as_well_is_counted_with_the_labels_as_they_are() -> N
 
 def test_a_shuffle_that_cannot_be_read_is_none_that_reads_less() -> None:
     null = np.array([[np.nan], [0.95], [np.nan], [0.4]])
-    own, _ = p_values(np.array([0.9]), null)
-    assert own.tolist() == [2 / 3]
+    own, family = p_values(np.array([0.9]), null)
+    assert own.tolist() == family.tolist() == [2 / 3]
+    # The best of all cells is never less likely than one of them, of which fewer shuffles are known.
+    own, family = p_values(
+        np.array([0.9, 0.5]), np.array([[np.nan, 0.4], [0.8, 0.3], [np.nan, 0.2]])
+    )
+    assert own.tolist() == [1 / 2, 1 / 4]
+    assert family.tolist() == [1 / 2, 1 / 2]
 
 
 def test_one_number_alone_is_read_from_the_nearest_rows_of_other_folds() -> None:

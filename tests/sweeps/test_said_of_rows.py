@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import Document
 from interpboard.sweeps.aggregate import AggregateSettings, aggregate
 from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.said_of_rows import check_columns_of_filter
 from interpboard.sweeps.sweep import sweep
 from tests.classifiers import DECODERS, choosing, labelled
 from tests.strips import strips_lm
@@ -35,6 +37,18 @@ def test_a_filter_by_a_column_that_no_row_has_is_refused_and_takes_not_all_rows(
         aggregate(folder, AggregateSettings(where="lable!=A"))
     some = aggregate(folder, AggregateSettings(where="label!=A and tokens>0 and metric<1e9"))
     assert some.results[0].params["rows"] == 1
+    with pytest.raises(BadParameter, match="No row that fits label=C has a result"):
+        aggregate(folder, AggregateSettings(where="label=C"))
+
+
+def test_the_columns_of_a_filter_are_looked_for_no_further_than_they_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep(LM, put(tmp_path, [{"text": "Rome is", "label": "A"}]), ["head_ablation"], tmp_path / "o")
+    folder = SweepFolder.open(tmp_path / "o")
+    endless = cycle(list(folder.heads()))
+    monkeypatch.setattr(folder, "heads", lambda: endless)
+    check_columns_of_filter(folder, "label=A and row<3")
 
 
 @pytest.mark.parametrize("save", ["values", "mean"])
@@ -42,7 +56,9 @@ def test_a_mean_says_what_its_rows_warn_of(tmp_path: Path, save: str) -> None:
     rows = [{"text": "Rome is the", "foil": "b"}, {"text": "Mary is the"}, {"text": ""}]
     found = sweep(LM, put(tmp_path, rows), ["head_ablation"], tmp_path / save, save=save)
     (warned,) = said(found, "rows have warnings")
-    assert warned.startswith("1 of 2 rows have warnings, most often: The foil b is not used")
+    assert warned.startswith(
+        "1 of the sweep's 2 rows have warnings, most often: The foil b is not used"
+    )
 
 
 def test_a_subject_that_stands_twice_is_said_where_tokens_are_put_together_by_it(
@@ -61,15 +77,16 @@ def test_rows_that_are_asked_the_same_are_counted(tmp_path: Path, save: str) -> 
         {"text": "Rome is the", "label": "A"},
         {"text": "Rome is the", "label": "B"},  # computed as the first, whatever it is called
         {"text": "Rome is the", "target": "a"},
-        {"text": "Rome is the", "position": 0},
+        {"text": "Rome is the", "position": -1},
+        {"text": "Rome is the", "position": -2},
         {"text": "Rome is the", "subject": "Rome"},
         {"text": ""}, {"text": ""},
     ]  # fmt: skip
     found = sweep(LM, put(tmp_path, rows), ["head_ablation"], tmp_path / save, save=save)
-    (twice,) = said(found, "another row again")
-    assert twice.startswith("1 of 7 rows")
+    (twice,) = said(found, "repeat another")
+    assert twice.startswith("1 of the dataset's 8 rows")
     once = sweep(LM, put(tmp_path, rows[1:]), ["head_ablation"], tmp_path / f"{save}-once")
-    assert not said(once, "another row again")
+    assert not said(once, "repeat another")
 
 
 @pytest.mark.parametrize("save", ["values", "mean"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from interpboard.cli.sweeping import ended_lines
 from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter, MissingPackage, OutOfMemory, Unaffordable
 from interpboard.results import Document, MetricRequest
-from interpboard.sweeps import row_work
+from interpboard.sweeps import in_process, row_work
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.pace import MAY_PASS, SweepPace
 from interpboard.sweeps.remaining import is_whole
@@ -125,3 +126,21 @@ def test_what_is_tried_again_is_said_when_a_sweep_ends_and_when_it_has_gone_on(
     assert written == (0, 1)
     said, _ = ended()
     assert MAY_PASS not in said
+
+
+def test_rows_that_are_read_otherwise_than_before_are_refused_before_one_is_computed(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    sweep(LM, data, ["head_ablation"], out)
+    sweep(LM, data, ["head_ablation", "logit_lens"], out)  # what is added is none of that
+    parts = {part: part.read_bytes() for part in SweepFolder.open(out).parts()}
+    real = in_process.row_id
+    monkeypatch.setattr(
+        in_process, "row_id", lambda row, own: real(replace(row, label=f"{row.number}"), own)
+    )
+    asked = fail(monkeypatch, (), OutOfMemory("never"))
+    with pytest.raises(BadParameter, match="has 6 results of rows that were read otherwise before"):
+        sweep(LM, data, ["head_ablation"], out)
+    assert not asked
+    assert {part: part.read_bytes() for part in SweepFolder.open(out).parts()} == parts
