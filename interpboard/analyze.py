@@ -139,9 +139,9 @@ def begin(
     known = find_analysis(analysis)
     parsed = known.parse(params)
     lm, prompt = prompt_of(lm, text, bare=bare)
-    refuse_beforehand(analysis, lm, prompt, parsed)
     sites = known.records_with(parsed)
     runs = CleanRuns(lm, sites) if runs is None else runs.going_on(lm, prompt, sites)
+    refuse_beforehand(analysis, lm, prompt, parsed)
     with sharing(runs), memory_named("A run of the prompt", _SMALLER):
         resolved = metric_for(lm, prompt, metric, (analysis,))
     return BegunAnalysis(lm, prompt, resolved, known, parsed, runs)

@@ -18,6 +18,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from interpboard.models.calls import LayerCall
+from interpboard.models.faster_parts import has_a_forward_of_its_own
 from interpboard.models.layer_caches import KeysValues
 from interpboard.models.module_hooks import standing_in
 
@@ -33,6 +34,8 @@ def may_absorb(attention: nn.Module, call: LayerCall, position: int) -> bool:
     if (type(own).__module__, type(own).__name__) != (_MODULE, _CLASS) or own.is_cross_attention:
         return False
     made = own.c_attn
+    if has_a_forward_of_its_own(own) or has_a_forward_of_its_own(made):
+        return False
     if type(made) is not Conv1D or made._forward_hooks or made._forward_pre_hooks:
         return False
     plain = all(type(p) is nn.Parameter and p.dtype in _WIDE for p in (made.weight, made.bias))

@@ -82,6 +82,12 @@ def faster_forwards(part: nn.Module) -> Iterator[tuple[nn.Module, Forward]]:
             yield module, partial(_activated, module.forward)
 
 
+def has_a_forward_of_its_own(module: nn.Module) -> bool:
+    """Whether it computes by another forward than its class's, and not by the faster one that stands in."""
+    own = vars(module).get("forward")
+    return own is not None and not (isinstance(own, partial) and own.func is _linear)
+
+
 def is_plain_map(module: nn.Module) -> bool:
     """Whether it is a linear map of float32 on the CPU, and no more than its class."""
     if type(module) not in _LINEAR:

@@ -66,13 +66,16 @@ class CleanRuns:
 
     def going_on(self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> CleanRuns:
         """For one more request: these, if they have the run of ``prompt`` with ``sites``; else others, which
-        will have all that was asked for of this model so far, as far as it is little."""
-        if not self._is_it(lm):
-            return CleanRuns(lm, sites)
-        more = CleanRuns(lm, (*sites, *self._sites))
+        will have all that was asked for of this model so far, as far as it is little. These then let go of
+        what they have: it is not to stand beside that, whoever still holds them."""
+        same = self._is_it(lm)
+        more = CleanRuns(lm, (*sites, *self._sites) if same else sites)
         wanted = {site for site in sites if site in more._sites}
         there = self._recorded.get(_of(prompt))
-        return self if there is not None and wanted <= set(there.run.sites) else more
+        if same and there is not None and wanted <= set(there.run.sites):
+            return self
+        self._recorded, self._gradient = {}, None
+        return more
 
     def run(self, lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
         """The clean run of ``prompt``, if its logits were asked for before."""

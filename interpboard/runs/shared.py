@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
 from interpboard.models.adapters import adapters_at_work
 from interpboard.results import PromptInfo
@@ -84,16 +85,18 @@ _PLAIN = (bool, int, float, str)
 
 
 def as_it_is(model: torch.nn.Module) -> int:
-    """A number that is another when hooks, forwards of modules' own, their numbers and switches (mode,
+    """A number that is another when modules, hooks, forwards of their own, their numbers and switches (mode,
     adapters at work among them), the kind of attention, or weights are others. What is written into the
     ``data`` of a weight in place leaves no trace, and is not seen."""
     modules = tuple(
         (
+            id(module),
             tuple(module._forward_hooks),
             tuple(module._forward_pre_hooks),
             id(module.__dict__.get("forward")),
             tuple(own for own in module.__dict__.values() if type(own) in _PLAIN),
             adapters_at_work(module),
+            _attends_by(module),
         )
         for module in model.modules()
     )
@@ -101,5 +104,10 @@ def as_it_is(model: torch.nn.Module) -> int:
         (id(weight), weight.data_ptr(), 0 if weight.is_inference() else weight._version)
         for weight in (*model.parameters(), *model.buffers())
     )
-    config = getattr(model, "config", None)
-    return hash((modules, weights, getattr(config, "_attn_implementation", None)))
+    on_every_module = tuple(_global_forward_hooks), tuple(_global_forward_pre_hooks)
+    return hash((modules, weights, on_every_module))
+
+
+def _attends_by(module: torch.nn.Module) -> str:
+    """Which attention its configuration names: parts of a model may have one of their own."""
+    return str(getattr(module.__dict__.get("config"), "_attn_implementation", ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from msgspec.structs import replace
+from torch.nn.modules.module import register_module_forward_hook
 
 from interpboard.analyze import analyze, begin
 from interpboard.errors import NotFinite, Unaffordable, Unsupported
@@ -220,6 +223,9 @@ def test_other_weights_hooks_and_modes_are_other_runs(
         assert runs.run(lm, prompt, ()) is None
         edited = prompt_logits(lm, prompt, -1)
     assert not torch.equal(edited, prompt_logits(lm, prompt, -1))
+    everywhere = register_module_forward_hook(lambda _module, _args, _output: None)
+    assert runs.run(lm, prompt, ()) is None
+    everywhere.remove()
     lm.model.train()
     with sharing(runs), pytest.raises(Unsupported):
         record(lm, prompt)
@@ -265,3 +271,24 @@ def test_a_run_that_overflows_is_refused_in_the_same_words() -> None:
                 resolve_metric(lm, prompt, MetricRequest())
             said.append(str(refused.value))
     assert said[0] == said[1]
+
+
+def test_what_the_next_request_does_not_read_makes_room_for_it_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = tiny_lm("gpt2")
+    runs = begin(lm, TEXT, "logit_lens", MetricRequest(), {}).runs
+    there = runs.run(lm, make_prompt(lm, TEXT), ())
+    assert there is not None
+    held = weakref.ref(there.resid_final)
+    del there
+    beside = []
+
+    def refuse(*_asked: Any) -> None:
+        gc.collect()
+        beside.append(held() is not None)
+
+    monkeypatch.setattr("interpboard.analyze.refuse_beforehand", refuse)
+    begin(lm, TEXT, "saliency", MetricRequest(), {}, runs=runs)
+    begin(lm, CORRUPTED, "saliency", MetricRequest(), {}, runs=runs)
+    assert beside == [True, False]

@@ -5,6 +5,7 @@ Hooks that count are there from the first: one more is another model.
 
 from __future__ import annotations
 
+import copy
 import gc
 import io
 import weakref
@@ -214,7 +215,23 @@ def attends_otherwise(lm: LanguageModel) -> None:
     lm.model.config._attn_implementation = "eager"
 
 
-@pytest.mark.parametrize("change", [moved, written, switched, hooked, attends_otherwise])
+def one_layer_attends_otherwise(lm: LanguageModel) -> None:
+    attention = lm.anatomy.layers[1].attn
+    attention.config = copy.copy(attention.config)
+    attention.config._attn_implementation = "eager"
+
+
+def activates_otherwise(lm: LanguageModel) -> None:
+    lm.anatomy.layers[0].mlp.act = torch.nn.Tanh()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        moved, written, switched, hooked, attends_otherwise, one_layer_attends_otherwise,
+        activates_otherwise,
+    ],
+)  # fmt: skip
 def test_a_model_that_was_changed_between_two_requests_runs_anew(
     own_lm: LanguageModel, change: Changes
 ) -> None:

@@ -19,7 +19,7 @@ def absorbed_agrees(anatomy: Anatomy, calls: Sequence[LayerCall], noise: Noise) 
     the normed streams of the others: of the recorded row beside one that is another before that position,
     begun at the first position and at a later one, with recorded keys and values before it."""
     index, call, attention = 5, calls[-1], anatomy.attention[-1]
-    if "forward" in vars(attention) or not may_absorb(attention, call, index):
+    if not may_absorb(attention, call, index):
         return False
     hidden = call.hidden[:, : index + 1].repeat(2, 1, 1)
     hidden[1, 2:index] = call.hidden[0, 2:index].flip(-1)
