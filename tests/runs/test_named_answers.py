@@ -61,4 +61,4 @@ def test_a_mean_over_rows_whose_answers_lack_their_space_says_so(
     data.write_text(f"text,target\n{TEXT},{word}\n{TEXT}, {word}\n", encoding="utf-8")
     found = sweep(case()[0], data, ["saliency"], tmp_path / "out")
     (said,) = [words for words in found.results[0].warnings if "no space in front" in words]
-    assert said.startswith("1 of 2 rows have warnings")
+    assert said.startswith("1 of the sweep's 2 rows have warnings")
