@@ -122,22 +122,33 @@ def _of_groups(rows: ProbeRows, groups: np.ndarray, joined: int, grouped: str) -
 
 
 def repeated_shuffles(task: HeldOutTask, shuffled: list[HeldOutTask]) -> list[str]:
-    """How many of ``shuffled`` part the rows as ``task`` does; nothing where none does."""
-    own = _parted(task.answers)
-    same = sum(np.array_equal(_parted(other.answers), own) for other in shuffled)
+    """How many of ``shuffled`` score what ``task`` does whatever is read: they part the rows into the same
+    classes, or have its numbers, up to their scale and sign. Nothing where none does."""
+    alike = _is_parted_alike if task.classes else _is_scaled
+    same = sum(alike(task.answers, other.answers) for other in shuffled)
     if not same:
         return []
     return [
-        f"{same} of {len(shuffled)} shuffles give the labels as they are, for few groups can exchange "
-        f"theirs in few ways only: no p is below {(1 + same) / (1 + len(shuffled)):.2g}; give more groups"
+        f"{same} of {len(shuffled)} shuffles leave the labels as they are, because few groups can "
+        f"exchange theirs in few ways: no p is below {(1 + same) / (1 + len(shuffled)):.2g}; give more groups"
     ]
 
 
-def _parted(answers: np.ndarray) -> np.ndarray:
-    """Which rows [row] have one answer, whatever it is called: each by the first row that has it."""
-    _, first, at = np.unique(answers, return_index=True, return_inverse=True)
-    found: np.ndarray = first[at]
-    return found
+def _is_parted_alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two rows have one class of ``one`` [row] where they have one of ``other``, whatever the classes
+    are called: each is named by the first row that has it."""
+    parted = []
+    for answers in (one, other):
+        _, first, at = np.unique(answers, return_index=True, return_inverse=True)
+        parted.append(first[at])
+    return bool(np.array_equal(*parted))
+
+
+def _is_scaled(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether ``other`` [row] is ``one`` times a number, which may be negative, plus another."""
+    a, b = one - one.mean(), other - other.mean()
+    sizes = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return sizes > 0 and bool(abs(a @ b) >= (1 - 1e-9) * sizes)
 
 
 def surface_scores(

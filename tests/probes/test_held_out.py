@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from interpboard.errors import BadParameter
+from interpboard.probes.cautions import repeated_shuffles
 from interpboard.probes.fits import PROBES, direction_of, fit_probe
 from interpboard.probes.folds import grouped_folds, joined_groups, shuffled_labels
 from interpboard.probes.held_out import (
@@ -250,3 +251,26 @@ def test_one_number_alone_is_read_from_the_nearest_rows_of_other_folds() -> None
     measure = np.array([1.0, 1, 5, 5, 1, 5])
     answers, folds = np.array([0, 0, 1, 1, 0, 1]), np.array([0, 1, 0, 1, 0, 1])
     assert read_by_nearest(measure, answers, folds, 2).tolist() == answers.tolist()
+
+
+def of_numbers(answers: np.ndarray, groups: np.ndarray) -> HeldOutTask:
+    folds = grouped_folds(np.zeros(len(answers), int), groups, 2, 0)
+    return HeldOutTask("ridge", answers, groups, folds, 1.0)
+
+
+def test_numbers_that_all_differ_are_shuffled_and_not_said_to_stay_as_they_are() -> None:
+    rng = np.random.default_rng(5)
+    answers = rng.normal(size=30)
+    task = of_numbers(answers, np.arange(30))
+    assert repeated_shuffles(task, [task.shuffled(number, 0) for number in range(20)]) == []
+    # Two groups can only exchange theirs: what is read is read as well, the other way round.
+    two = of_numbers(np.repeat([1.5, 4.0], 15), np.repeat([0, 1], 15))
+    (said,) = repeated_shuffles(two, [two.shuffled(number, 0) for number in range(20)])
+    assert said.startswith("20 of 20 shuffles")
+    assert "no p is below 1;" in said
+    values = np.column_stack([two.answers + rng.normal(size=30), rng.normal(size=30)])
+    scores = {
+        round(score_of(own.read(values)[0], own.answers, 0, own.base()), 9)
+        for own in (two, *(two.shuffled(number, 0) for number in range(20)))
+    }
+    assert len(scores) == 1
