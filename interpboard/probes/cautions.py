@@ -141,7 +141,7 @@ def _is_parted_alike(one: np.ndarray, other: np.ndarray) -> bool:
     for answers in (one, other):
         _, first, at = np.unique(answers, return_index=True, return_inverse=True)
         parted.append(first[at])
-    return bool(np.array_equal(*parted))
+    return bool(np.array_equal(parted[0], parted[1]))
 
 
 def _is_scaled(one: np.ndarray, other: np.ndarray) -> bool:

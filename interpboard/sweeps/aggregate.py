@@ -213,7 +213,8 @@ def _difference(
     }
     shown = f"{settings.group}={groups[0]} − {groups[1]}"
     rows = len(one) + len(other)
-    return _result(folder, name, found.axes, found.metric, arrays, rows, shown, settings, None)
+    made = _result(folder, name, found.axes, found.metric, arrays, rows, shown, settings, None)
+    return msgspec.structs.replace(made, neutral=0.0)  # whatever it is of one group
 
 
 def _of_sums(folder: SweepFolder, name: str, settings: AggregateSettings) -> Iterator[Result]:

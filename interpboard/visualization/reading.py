@@ -6,6 +6,7 @@ import numpy as np
 
 from interpboard.registry import ANALYSES
 from interpboard.results import Result
+from interpboard.results.intervals import of_two_groups
 from interpboard.results.top import Order
 from interpboard.visualization.colors import Scale
 
@@ -18,6 +19,8 @@ def scale_of(result: Result, values: np.ndarray | None = None) -> Scale:
     values = result.values if values is None else values
     if values.dtype == object:
         return Scale(1.0)
+    if of_two_groups(result):  # has two sides, whatever it is a difference of
+        return Scale.of(values, diverging=True, center=result.neutral)
     known = ANALYSES.get(result.analysis)
     if known is not None:
         return Scale.of_kind(values, known.scale_with(result.params), result.neutral)

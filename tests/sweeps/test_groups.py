@@ -17,6 +17,7 @@ from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.sweep import sweep
 from interpboard.visualization.export import csv_text, html, text
 from interpboard.visualization.figures.canvas import title_of
+from interpboard.visualization.reading import distances, scale_of, strongest_first
 from tests.sweeps.test_sweep import LM, ROWS, put, results
 
 
@@ -96,3 +97,31 @@ def test_a_figure_says_of_which_group_it_is_and_the_strongest_are_those_of_all_r
     assert "label" not in titles[0]
     assert [title.split(", ")[-1] for title in titles[1:]] == ["label=A", "label=B", "label=A − B"]
     assert found.top(1)["head_ablation"] == found.results[0].top(1) != found.results[-1].top(1)
+
+
+def test_a_difference_of_groups_has_two_sides_around_0_whatever_it_is_of(tmp_path: Path) -> None:
+    """Of probabilities the lowest had no colour and was never among the strongest; of noising 1 was none."""
+    rows: list[dict[str, object]] = [
+        {
+            "text": f"{name} is in the city of",
+            "corrupted": f"{name} is in the city in",
+            "label": own,
+        }
+        for name, own in (("Rome", "A"), ("Mary", "A"), ("Paris", "B"), ("Tom", "B"))
+    ]
+    found = sweep(
+        LM, put(tmp_path, rows), ["logit_lens", "activation_patching"], tmp_path / "out",
+        params={"activation_patching": {"direction": "noising"}}, group="label",
+    )  # fmt: skip
+    lens, noising = [r for r in found.results if "test" in r.params]
+    assert found.results[-2].neutral == 1
+    assert lens.neutral == noising.neutral == 0
+    assert scale_of(noising).center == 0
+    values = np.zeros(lens.values.shape)
+    values[0, 0], values[1, 0] = -0.75, 0.25
+    lens = replace(lens, values=values)
+    scale = scale_of(lens)
+    assert (scale.ends, scale.level(-0.75), scale.of_shares) == ((-0.75, 0.75), 0, False)
+    top = lens.top(2, by=strongest_first(lens))
+    assert [entry.value for entry in top] == [-0.75, 0.25]
+    assert distances(lens)[0, 0] == 0.75
