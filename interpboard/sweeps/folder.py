@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rows``: of the dataset, None: uncounted. ``parameter_files``: size and time of each file that a
     parameter names, a lens say. ``columns``, ``limit``, ``shuffle``: how the dataset was read (``Dataset``);
-    ``level``: of the intervals that were asked for last; ``repeated``: how many rows are another row again.
+    ``level``: of the intervals that were asked for last; ``repeated``: how many rows repeat another.
     """
 
     schema: str = SCHEMA_VERSION
