@@ -224,7 +224,9 @@ def one_layer_attends_otherwise(lm: LanguageModel) -> None:
 def activates_otherwise(lm: LanguageModel) -> None:
     mlp = lm.anatomy.layers[0].mlp
     mlp.act = copy.copy(mlp.act)  # it has no weight, and no number that would differ
-    mlp.act.__class__ = type("Other", (type(mlp.act),), {"forward": lambda _own, given: given.tanh()})
+    mlp.act.__class__ = type(
+        "Other", (type(mlp.act),), {"forward": lambda _own, given: given.tanh()}
+    )
 
 
 @pytest.mark.parametrize(
