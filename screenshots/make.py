@@ -77,7 +77,7 @@ PICTURES = (
 def _sweep(analyses: tuple[str, ...]) -> str:
     """The folder of a sweep over the rows of the demo's names."""
     asked = [word for name in analyses for word in ("-a", name)]
-    words = ["sweep", "ioi", *asked, "--model", "demo", "--output", "ioi"]
+    words = ["sweep", "ioi", *asked, "--metric", "logit_diff", "--model", "demo", "--output", "ioi"]
     command = [sys.executable, "-m", "interpboard", *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return "ioi"
