@@ -228,9 +228,8 @@ def _steered(
             break
         watch.step(1 + step, new_tokens + 1)
         last = rows.ids.shape[1] - 1
-        known = (
-            last == metric.info.position and last + 1 == ids.shape[1]
-        )  # the run that the metric was read of
+        # In the run that the metric was read of.
+        known = last == metric.info.position and last + 1 == ids.shape[1]
         chosen = (rows.put if known else at(rows.ids, -1, rows.lost).argmax(-1)).to(ids.device)
         rows.written += (~rows.lost).long()
         rows.ids = with_next(lm, rows.ids, chosen)

@@ -81,8 +81,7 @@ def residual_to_some_logits(
     Right where what the head does behind the unembedding looks at one logit at a time, which
     ``selfcheck`` proves. Raises ``TypeError`` where the unembedding is no linear map.
     """
-    with _unembedding_only(anatomy.unembedding, tokens):
-        return residual_to_logits(anatomy, residual)
+    return unembed_some(anatomy, anatomy.final_norm(residual), tokens)
 
 
 def unembed_some(anatomy: Anatomy, normed: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
@@ -129,17 +128,6 @@ def forward_logits(anatomy: Anatomy, token_ids: torch.Tensor, position: int) -> 
     """
     body = run_body(anatomy, token_ids)
     return unembed(anatomy, read_by_head(anatomy, body.last_hidden_state, position))
-
-
-def forward_some_logits(
-    anatomy: Anatomy, token_ids: torch.Tensor, position: int, tokens: torch.Tensor
-) -> torch.Tensor:
-    """Logits [rows, len(tokens)] of ``tokens`` alone at ``position`` of ``token_ids`` [rows, pos].
-
-    Right where ``residual_to_some_logits`` is.
-    """
-    with _unembedding_only(anatomy.unembedding, tokens):
-        return forward_logits(anatomy, token_ids, position)
 
 
 def _handed_over(anatomy: Anatomy, hidden: torch.Tensor) -> _Body:

@@ -154,9 +154,8 @@ def record_ids(
                     continue
                 stack.enter_context(at_site(lm.anatomy, site, layer, keep))
         stack.enter_context(tally.over(lm.anatomy))  # behind the edits, to hear what they make
-        stack.enter_context(
-            any_shape(lm.device)
-        )  # the metric's run too, before any analysis begins
+        # The metric's run too, before any analysis begins.
+        stack.enter_context(any_shape(lm.device))
         body = run_body(lm.anatomy, ids)
     require(tally, lm, run_words(prompt, edited=any(edits)))
     run = Run(

@@ -58,11 +58,7 @@ def texts_at_once(tokenizer: Any, token_ids: Sequence[int]) -> list[str]:
 
 def of_token(tokenizer: Any, token_id: int, make: Callable[[Any, int], _T]) -> _T:
     """What ``make`` gives for a token, asked once as long as the tokenizer gets no more tokens."""
-    known = known_of(tokenizer)
-    if (make, token_id) not in known:
-        known[make, token_id] = make(tokenizer, token_id)
-    found: _T = known[make, token_id]
-    return found
+    return of_tokens(tokenizer, (token_id,), make)[0]
 
 
 def _token_text(tokenizer: Any, token_id: int) -> str:

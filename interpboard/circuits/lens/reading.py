@@ -21,9 +21,8 @@ from interpboard.runs.watch import Watch
 
 # Logits held at a time: memory stays flat, and a step stays short.
 _LOGITS_A_STEP = {"cpu": 1 << 22, "cuda": 1 << 24, "mps": 1 << 24}
-_TARGETS_A_STEP = (
-    1 << 20
-)  # on a CPU, of targets alone: a block that the heap keeps, and no new pages
+# Of targets alone, on a CPU: a block that the heap keeps, and no new pages.
+_TARGETS_A_STEP = 1 << 20
 _BLOCK = 256
 _ABOUT = "What the lens reads"
 _NAMES = ("prob", "rank", "entropy", "kl", "top_probs", "top_ids")

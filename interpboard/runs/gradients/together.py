@@ -10,7 +10,7 @@ from interpboard.models.calls import embeddings_of
 from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.unembedding import forward_logits, forward_some_logits
+from interpboard.models.unembedding import read_by_head, run_body, unembed, unembed_some
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import require_passes, run_words
 from interpboard.runs.gradients.backward import gradients_of
@@ -87,15 +87,16 @@ def _metrics_of_forward(
     lm: LanguageModel, metrics: Sequence[Metric], ids: torch.Tensor
 ) -> torch.Tensor:
     """Each row's metric [row] of a plain forward of ``ids`` [row, pos]."""
-    position = metrics[0].info.position
+    body = run_body(lm.anatomy, ids).last_hidden_state
+    read = read_by_head(lm.anatomy, body, metrics[0].info.position)
     if metrics[0].tokens is not None and lm.verified.some_logits:
         needed = [list(metric.tokens or ()) for metric in metrics]
         union = sorted({token for own in needed for token in own})
-        logits = forward_some_logits(lm.anatomy, ids, position, torch.tensor(union))
+        logits = unembed_some(lm.anatomy, read, torch.tensor(union))
         columns = [[union.index(token) for token in own] for own in needed]
         return torch.cat([
             metric.of_tokens(logits[row, None][:, own])
             for row, (metric, own) in enumerate(zip(metrics, columns, strict=True))
         ])  # fmt: skip
-    logits = forward_logits(lm.anatomy, ids, position)
+    logits = unembed(lm.anatomy, read)
     return torch.cat([metric.of(logits[row, None]) for row, metric in enumerate(metrics)])
