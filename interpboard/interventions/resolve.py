@@ -186,8 +186,13 @@ def _check_place(lm: LanguageModel, each: Intervention) -> None:
 
 def warnings_of(lm: LanguageModel, interventions: Sequence[Intervention]) -> tuple[str, ...]:
     """What is to be known of the files that are steered with. Raises ``BadParameter``."""
-    paths = dict.fromkeys(each.value for each in interventions if each.what == "steer")
-    return tuple(warning for path in paths for warning in read_vector(lm, path).warnings)
+    steered = [in_stack(lm, each) for each in interventions if each.what == "steer"]
+    vectors = {each.value: read_vector(lm, each.value) for each in steered}
+    found = [warning for vector in vectors.values() for warning in vector.warnings]
+    for each in steered:
+        assert each.layer is not None
+        found += vectors[each.value].elsewhere(lm, each.value, each.layer, each.site)
+    return tuple(dict.fromkeys(found))
 
 
 def _vector(lm: LanguageModel, each: Intervention) -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch
 
 from interpboard.datasets.dataset import texts_of
 from interpboard.errors import BadParameter
-from interpboard.interventions.vectors import prepare_place, read_vector, save_vector
+from interpboard.interventions.vectors import Vector, prepare_place, read_vector, save_vector
 from interpboard.models.fingerprints import Origin
 from interpboard.models.finite import Tally, finite_logits
 from interpboard.models.language_model import LanguageModel
@@ -91,10 +91,11 @@ def steering(
     """Effect [scale] = metric(steered) − metric(clean), and the text that each scale continues with.
 
     For each of ``scales`` (None: −2, −1, 0, 1 and 2) scale · vector is added to the residual stream behind
-    ``layer`` (−1: the middle one; of an encoder–decoder its decoder's) at every position that it has, those
-    generated included. The vector is the difference
+    ``layer`` (−1: the one that a saved vector was read behind, else the middle one; of an encoder–decoder its
+    decoder's) at every position that it has, those generated included. The vector is the difference
     of means between ``positive`` and ``negative`` prompts (lists, one a line, or a file of rows; see
-    ``difference_of_means``), or a saved one: a safetensors file named by ``vector``. ``save`` writes it
+    ``difference_of_means``), or a saved one: a safetensors file named by ``vector``, with a warning where it
+    was read elsewhere than it is added. ``save`` writes it
     there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0 is the model unsteered, and is
     always among them. A model with labels continues no text: its texts are empty. Nor does a masked model:
     its text is the one token that it puts at the metric's position.
@@ -109,7 +110,10 @@ def steering(
         raise BadParameter(
             "Steering needs positive and negative prompts, or a saved vector: one of the two."
         )
-    layer = (source_layers(lm) + lm.anatomy.n_layers) // 2 if layer == -1 else layer
+    read = read_vector(lm, vector) if vector else None
+    if layer == -1:
+        middle = (source_layers(lm) + lm.anatomy.n_layers) // 2
+        layer = middle if read is None or read.layer is None else read.layer
     _check_layer(lm, layer)
     lm.verified.require_site("resid_post")
     chosen = tuple(sorted({0.0, *map(float, SCALES if scales is None else scales)}))
@@ -118,9 +122,10 @@ def steering(
     if save:
         prepare_place(save)
     watch.step(0, new_tokens + 1)
-    origin, warnings = Origin.of(lm.info), tuple[str, ...]()
-    if vector:
-        direction, origin, warnings = read_vector(lm, vector)
+    warnings = tuple[str, ...]()
+    if read is not None:
+        direction = read.values
+        warnings = (*read.warnings, *read.elsewhere(lm, vector, layer, "resid_post"))
     else:
         direction = watch.once(
             "direction", lambda: difference_of_means(lm, texts[0], texts[1], layer)
@@ -130,7 +135,7 @@ def steering(
     metrics, continuations = _steered(lm, prompt, metric, layer, added, new_tokens, watch)
     metrics[np.array(chosen) == 0] = metric.baseline  # the model as it is, not up to rounding
     if save:
-        save_vector(save, direction, layer, origin)
+        _save(lm, save, direction, layer, read)
     axes = (Axis("scale", tuple(f"{scale:.12g}" for scale in chosen)),)
     return Computed(
         values=metrics - metric.baseline,
@@ -149,6 +154,17 @@ def steering(
             "save": "",
         },
     )
+
+
+def _save(
+    lm: LanguageModel, path: str, direction: torch.Tensor, layer: int, read: Vector | None
+) -> None:
+    """Of a vector that was ``read`` the file goes on to say of what and where it is."""
+    if read is None:
+        save_vector(path, direction, layer, Origin.of(lm.info))
+    else:
+        own = layer if read.layer is None else read.layer
+        save_vector(path, direction, own, read.origin, site=read.site)
 
 
 @dataclass

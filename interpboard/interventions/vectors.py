@@ -17,20 +17,28 @@ from interpboard.models.fingerprints import Origin, check_origin
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.tensor_files import read_tensors, save_tensors
 
+READ_AT = "resid_post"
 _NAME = "vector"
+_PARTS = {"resid_post": "behind", "mlp_out": "at the MLP of", "attn_out": "at the attention of"}
 _DAMAGE = (ValueError, TypeError, EOFError, BadZipFile, MemoryError, RecursionError, SyntaxError)
 
 
 def save_vector(
-    path: str | Path, vector: torch.Tensor, layer: int, origin: Origin | None = None
+    path: str | Path,
+    vector: torch.Tensor,
+    layer: int,
+    origin: Origin | None = None,
+    *,
+    site: str = READ_AT,
 ) -> Path:
-    """Write ``vector`` [d_model] and the layer it was read behind as safetensors, making the folder.
+    """Write ``vector`` [d_model] and the ``layer`` and the ``site`` it was read at as safetensors, making the
+    folder.
 
     ``origin``: the model it was made from, kept beside it. Raises ``BadParameter`` where that cannot be done;
     a file that was there stays then.
     """
     path = prepare_place(path)
-    about = {"layer": str(layer), **(origin.metadata() if origin is not None else {})}
+    about = {"layer": str(layer), "site": site, **(origin.metadata() if origin is not None else {})}
     mode = PRIVATE if in_state_folder(path) else None
     save_tensors(path, {_NAME: vector.detach().cpu().contiguous()}, about, mode=mode)
     return path
@@ -52,11 +60,26 @@ def prepare_place(path: str | Path) -> Path:
 
 
 class Vector(NamedTuple):
-    """``values`` [d_model], what they were made from, and what somebody who uses them must know."""
+    """``values`` [d_model], what they were made from, and what somebody who uses them must know. ``layer``,
+    ``site``: where they were read; None where the file does not say."""
 
     values: torch.Tensor
     origin: Origin
     warnings: tuple[str, ...]
+    layer: int | None = None
+    site: str = READ_AT
+
+    def elsewhere(
+        self, lm: LanguageModel, path: str | Path, layer: int, site: str
+    ) -> tuple[str, ...]:
+        """What is to be said where they are added at ``site`` of ``layer``; nothing where they were read."""
+        if self.layer is None or (self.layer, self.site) == (layer, site):
+            return ()
+        read, added = (
+            f"{_PARTS.get(where, where)} layer {lm.anatomy.layer_names[number]}"
+            for number, where in ((self.layer, self.site), (layer, site))
+        )
+        return (f"The vector in {path} was read {read} and is added {added}.",)
 
 
 def read_vector(lm: LanguageModel, path: str | Path) -> Vector:
@@ -82,7 +105,11 @@ def read_vector(lm: LanguageModel, path: str | Path) -> Vector:
         raise BadParameter(f"{path} holds no vector of finite numbers.")
     origin = Origin.read(metadata)
     remedy = f"Make the vector anew, or use {origin.model or 'the model it is of'}."
-    return Vector(vector, origin, check_origin(lm.info, origin, f"The vector in {path}", remedy))
+    warnings = check_origin(lm.info, origin, f"The vector in {path}", remedy)
+    number = metadata.get("layer", "")
+    known = number.isdecimal() and int(number) < lm.anatomy.n_layers
+    layer = int(number) if known else None
+    return Vector(vector, origin, warnings, layer, metadata.get("site", READ_AT))
 
 
 def _of_numpy(path: Path) -> torch.Tensor:

@@ -240,7 +240,7 @@ def _saved(
     direction = direction_of(fit, task.kind, read, answers)
     layer = where.layers[at]
     vector = torch.tensor(direction, dtype=torch.float64 if read.dtype == float else torch.float32)
-    written = save_vector(Path(path), vector, layer, Origin.of(lm.info))
+    written = save_vector(Path(path), vector, layer, Origin.of(lm.info), site=where.site)
     way = f"from {classes[0]!r} to {classes[1]!r}" if classes else "to larger numbers"
     name = where.name(layer)
     said = (

@@ -52,7 +52,11 @@ TABLE: tuple[Analysis, ...] = (
             ),
             Parameter("vector", str, "", "a saved vector instead: a safetensors file"),
             Parameter(
-                "layer", int, -1, "layer behind which it is added; -1: the middle", minimum=-1
+                "layer",
+                int,
+                -1,
+                "layer behind which it is added; -1: a file's own, else the middle",
+                minimum=-1,
             ),
             Parameter(
                 "scales",

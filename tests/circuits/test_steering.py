@@ -118,6 +118,40 @@ def test_a_saved_vector_steers_as_the_one_that_was_saved(tmp_path: Path) -> None
         np.testing.assert_allclose(held.extra["effect"].values, effect, rtol=1e-4, atol=1e-4)
 
 
+def test_a_vector_is_added_where_it_was_read_and_elsewhere_not_without_a_word(
+    tmp_path: Path,
+) -> None:
+    lm, prompt, metric = case("llama")
+    file, copy = str(tmp_path / "v.safetensors"), str(tmp_path / "w.safetensors")
+    made = steering(lm, prompt, metric, **PROMPTS, layer=0, new_tokens=0, save=file)
+    same = steering(lm, prompt, metric, vector=file, new_tokens=0)
+    np.testing.assert_array_equal(same.values, made.values)
+    assert (same.params["layer"], same.warnings) == (0, ())
+    other = steering(lm, prompt, metric, vector=file, layer=2, new_tokens=0, save=copy)
+    said = f"The vector in {file} was read behind layer 0 and is added behind layer 2."
+    assert other.warnings == (said,)
+    assert steering(lm, prompt, metric, vector=copy, new_tokens=0).params["layer"] == 0
+    held = f'0.resid=steer "{file}"; 1.mlp=steer "{file}"; 1.mlp=steer "{file}" * 2'
+    [warning] = what_if(lm, prompt, metric, interventions=held).warnings
+    assert (
+        warning
+        == f"The vector in {file} was read behind layer 0 and is added at the MLP of layer 1."
+    )
+
+
+def test_a_vector_of_which_nobody_knows_where_it_was_read_is_added_in_the_middle(
+    tmp_path: Path,
+) -> None:
+    lm, prompt, metric = case("gpt2")
+    for number, about in enumerate(({}, {"layer": "7"}, {"layer": "model.layers.1"})):
+        save_file({"v": torch.ones(32)}, tmp_path / f"{number}.safetensors", metadata=about)
+        result = steering(
+            lm, prompt, metric, vector=str(tmp_path / f"{number}.safetensors"), new_tokens=0
+        )
+        assert result.params["layer"] == 1
+        assert not any("was read" in warning for warning in result.warnings)
+
+
 def test_text_ends_with_the_models_context() -> None:
     lm, prompt, metric = case("gpt2")
     result = steering(lm, prompt, metric, **PROMPTS, new_tokens=500, scales=[1])

@@ -71,6 +71,17 @@ def test_the_mass_mean_direction_is_the_difference_of_means(rows: str, layer: in
     assert analyze(lm, "The city", ("steering",), params={"steering": steered}).results
 
 
+def test_a_direction_says_at_which_site_it_was_read(rows: str) -> None:
+    lm, path = tiny_lm("gpt2", torch.float64), str(Path(rows).with_name("direction.safetensors"))
+    said = str(probed(rows, lm, site="mlp_out", save=path, save_layer=1).extra["direction"].values)
+    held = said.rpartition("what-if: ")[2]
+    assert held.startswith("1.mlp=steer")
+    for interventions, elsewhere in ((held, False), (held.replace("mlp", "resid"), True)):
+        asked = {"what_if": {"interventions": interventions}}
+        warnings = analyze(lm, "The city", ("what_if",), params=asked).results[0].warnings
+        assert any("was read at the MLP of layer 1" in each for each in warnings) is elsewhere
+
+
 def test_a_direction_between_labels_that_are_numbers_leads_to_the_larger_one(
     tmp_path: Path,
 ) -> None:
