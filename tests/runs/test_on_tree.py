@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +16,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.registry import ANALYSES
 from interpboard.results import MetricRequest, PromptInfo, Result
-from interpboard.runs import on_tree
+from interpboard.runs import clean_trees, on_tree
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.on_tree import evaluate_together
@@ -27,6 +29,7 @@ from interpboard.runs.shared import sharing
 from interpboard.runs.together import Together
 from interpboard.runs.watch import SILENT
 from tests.lm import tiny_lm
+from tests.runs.test_clean_rows import THINGS, prompts_of
 
 TEXTS = (
     "The keys to the cabinet are on the", "The keys to the table are in the",
@@ -78,6 +81,45 @@ def test_edited_runs_on_a_tree_are_those_of_each_prompt(family: str, dtype: torc
         assert found is not None
         atol = 1e-5 if dtype == torch.float32 else 1e-10
         np.testing.assert_allclose(found, np.stack(alone), rtol=0, atol=atol)
+
+
+def test_each_prompt_has_its_own_numbers_in_whatever_order_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clean_trees, "NODES", 24)  # so that there are several trees
+    lm = tiny_lm("gpt2", torch.float64)
+    prompts = prompts_of(lm)
+    random.Random(0).shuffle(prompts)
+    shared = Together(lm, prompts)
+    assert shared.whole(("z",)) is not None
+    assert len(shared.trees()) > 1
+    own = prompts[::-3]
+    metrics = [
+        resolve_metric(lm, prompt, MetricRequest("logit", f" {target}", position=position))
+        for prompt, target, position in zip(
+            own, itertools.cycle(THINGS), itertools.cycle((-1, -2, 1)), strict=False
+        )
+    ]
+    cells = cells_of(lm)[:3]
+    found = evaluate_together(shared, own, cells, metrics)
+    alone = [evaluate(record(lm, p), cells, m) for p, m in zip(own, metrics, strict=True)]
+    assert found is not None
+    np.testing.assert_allclose(found, np.stack(alone), rtol=0, atol=1e-10)
+    assert len(np.unique(found.round(6))) == found.size  # any two exchanged would be seen
+
+
+def test_what_is_not_the_same_at_every_token_is_not_done_on_a_tree() -> None:
+    lm = tiny_lm("gpt2", torch.float64)
+    prompts, metrics = asked_of(lm)
+    length, width = len(prompts[0].token_ids), lm.anatomy.d_model
+    whole = torch.ones(length, width, dtype=torch.float64)
+    for edit in (
+        Edit("z", 0, head=0, positions=(length - 1,)),
+        Edit("mlp_out", 0, "patch", value=whole),
+        Edit("resid_pre", 1, "add", value=whole[:1]),
+        Edit("pattern", 0, head=0),
+    ):
+        assert evaluate_together(Together(lm, prompts), prompts, [(edit,)], metrics) is None
 
 
 def results(lm: LanguageModel, name: str, prompts: Sequence[PromptInfo], metrics: Sequence[Metric],
