@@ -10,8 +10,11 @@ import pytest
 from interpboard.errors import Unsupported
 from interpboard.patching.paths import path_patching
 from interpboard.results import MetricRequest
+from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
 from tests.lm import fingerprint
 from tests.masked import HEADS, LAYERS, OTHER, TEXT, masked_lm
 from tests.row_paths import RowByHand
@@ -25,6 +28,14 @@ def _senders() -> list[tuple[tuple[int, int], str]]:
     return [((0, EMBED), "embed"), *heads, *(((i, MLP), f"{i}.mlp") for i in range(LAYERS))]
 
 
+def _moment(name: str) -> float:
+    """When a sender writes, or a receiver reads: the heads of a layer before its MLP."""
+    if name in ("embed", "output"):
+        return -1 if name == "embed" else 2 * LAYERS
+    layer, part = name.split(".")[:2]
+    return 2 * int(layer) + (part == "mlp")
+
+
 @pytest.mark.parametrize("receiver", ["0.mlp", "1.2.q", "1.3.k", "1.0.v", "1.mlp", "output"])
 @pytest.mark.parametrize("family", ["bert", "distilbert", "mpnet"])
 def test_every_sender_reaches_the_receiver_as_by_hand(family: str, receiver: str) -> None:
@@ -36,6 +47,7 @@ def test_every_sender_reaches_the_receiver_as_by_hand(family: str, receiver: str
     reached = 0
     for cell, sender in _senders():
         value, expected = found.values[cell], hand.without(sender, receiver)
+        assert np.isnan(value) == (_moment(sender) >= _moment(receiver))
         if np.isnan(value):  # no path: by hand nothing comes of it
             assert expected == pytest.approx(metric.baseline, rel=1e-9)
             continue
@@ -46,7 +58,7 @@ def test_every_sender_reaches_the_receiver_as_by_hand(family: str, receiver: str
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra", "albert"])
-def test_all_paths_of_the_embedding_together_are_the_other_prompt(family: str) -> None:
+def test_all_paths_of_a_sender_together_are_the_sender_patched(family: str) -> None:
     lm = masked_lm(family)
     prompt, other = make_prompt(lm, TEXT), make_prompt(lm, OTHER)
     request = MetricRequest("logit_diff", "paris", "rome")
@@ -55,6 +67,14 @@ def test_all_paths_of_the_embedding_together_are_the_other_prompt(family: str) -
     found = path_patching(lm, prompt, metric, corrupted=OTHER, receiver=[*receivers, "output"])
     assert found.extra["metric"].values[0, EMBED] == pytest.approx(expected.baseline, rel=1e-7)
     assert found.extra["share"].values[0, EMBED] == pytest.approx(1, rel=1e-7)
+    source = record(lm, other, ("z", "mlp_out")).sites
+    for layer in range(LAYERS):
+        z, mlp = (source[site][layer][0] for site in ("z", "mlp_out"))
+        edits = [Edit("z", layer, "patch", head, value=z[:, head]) for head in range(HEADS)]
+        edits.append(Edit("mlp_out", layer, "patch", value=mlp))
+        patched = evaluate(record(lm, prompt), [(edit,) for edit in edits], metric)
+        own = found.extra["metric"].values[layer, : MLP + 1]
+        np.testing.assert_allclose(own, patched, rtol=1e-7, atol=1e-9)
 
 
 def test_layers_that_cannot_be_called_again_are_refused_by_that_reason() -> None:
