@@ -11,17 +11,15 @@ compute one after the other, as ever.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
-from interpboard.models.anatomy import Anatomy
 from interpboard.models.faster_parts import (
     Forward,
-    faster_parts,
     is_plain_map,
     is_tanh_gelu,
     out_in,
@@ -40,26 +38,6 @@ _TWICE = 2 * math.sqrt(2 / math.pi)  # (1 + tanh u) / 2 is sigmoid 2u
 _CUBE = 0.044715
 
 
-@contextmanager
-def faster_passes(
-    anatomy: Anatomy, faster: bool, names_by_layer: Sequence[FusedNames]
-) -> Iterator[None]:
-    """While open, layers compute by what they proved of faster kernels: ``Verified.faster_parts`` and
-    ``Verified.fused_gelu``. For passes of which no gradient is taken; in others maps and activations compute
-    one after the other."""
-    pairs = [
-        pair
-        for layer, names in zip(anatomy.layers, names_by_layer, strict=False)
-        if (pair := pair_of(layer, names)) is not None
-    ]
-    with ExitStack() as stack:
-        if faster:
-            stack.enter_context(faster_parts(anatomy))
-        for pair in pairs:
-            stack.enter_context(fused(*pair, _FEWEST))
-        yield
-
-
 def pair_of(layer: nn.Module, names: FusedNames) -> tuple[nn.Module, nn.Module] | None:
     """The map and the activation of ``names`` in ``layer``, as long as they are no more than their class."""
     if names is None:
@@ -71,9 +49,10 @@ def pair_of(layer: nn.Module, names: FusedNames) -> tuple[nn.Module, nn.Module] 
 
 
 @contextmanager
-def fused(linear: nn.Module, activation: nn.Module, fewest: int) -> Iterator[Fused]:
-    """While open, ``linear`` and ``activation`` compute in one, of ``fewest`` rows and more."""
-    both = Fused(linear, activation, fewest)
+def fused(linear: nn.Module, activation: nn.Module, fewest: int | None = None) -> Iterator[Fused]:
+    """While open, ``linear`` and ``activation`` compute in one, of ``fewest`` rows and more (None: of so
+    many that it pays)."""
+    both = Fused(linear, activation, _FEWEST if fewest is None else fewest)
     with standing_in(linear, both.map), standing_in(activation, both.activate):
         yield both
 

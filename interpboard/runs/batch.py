@@ -19,8 +19,8 @@ from torch import nn
 from interpboard.models.absorbed_attention import absorbed
 from interpboard.models.calls import LayerCall, first_layer_input
 from interpboard.models.crossing import to_device
+from interpboard.models.faster_passes import faster_passes
 from interpboard.models.finite import Tally
-from interpboard.models.fused_gelu import faster_passes
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import KeysValues
 from interpboard.models.partial_layer import attention_kept, mlp_at
@@ -72,7 +72,7 @@ class Batch:
     def metric(self, metric: Metric, watch: Watch) -> torch.Tensor:
         """The metric [row]; NaN for a row that is not finite anywhere."""
         proved, anatomy = self.run.lm.verified, self.run.lm.anatomy
-        with faster_passes(anatomy, proved.faster_parts, proved.fused_gelu):
+        with faster_passes(anatomy, proved):
             if proved.path == "hooks":
                 position, tally = metric.info.position, self.tally
                 found = metric.of(edited_logits(self.run, self.edits, position, self.stop, tally))

@@ -17,7 +17,7 @@ import torch
 
 from interpboard.models.calls import LayerCall
 from interpboard.models.crossing import back, to_device
-from interpboard.models.fused_gelu import faster_passes
+from interpboard.models.faster_passes import faster_passes
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
@@ -74,7 +74,7 @@ def evaluate_together(
     for chosen, clean, nodes in _trees(shared, prompts, whole):
         own = [metrics[i] for i in chosen]
         try:
-            with faster_passes(lm.anatomy, proved.faster_parts, proved.fused_gelu):
+            with faster_passes(lm.anatomy, proved):
                 run = clean if clean is not None else _on_nodes(whole, nodes)
                 found = _evaluated(_tree(run, nodes, own), counterfactuals, own, size, watch)
         except MISFIT as error:

@@ -17,7 +17,7 @@ from typing import TypeVar
 import torch
 
 from interpboard.errors import InterpBoardError
-from interpboard.models.fused_gelu import faster_passes
+from interpboard.models.faster_passes import faster_passes
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.proof.rounding import agrees
@@ -229,8 +229,7 @@ class Together:
         return True
 
     def _faster(self) -> AbstractContextManager[None]:
-        proved = self.lm.verified
-        return faster_passes(self.lm.anatomy, proved.faster_parts, proved.fused_gelu)
+        return faster_passes(self.lm.anatomy, self.lm.verified)
 
     def _give_up(self, error: Exception) -> None:
         if isinstance(error, RuntimeError) and not out_of_memory(error):

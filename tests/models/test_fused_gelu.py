@@ -15,7 +15,8 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 from interpboard.models import fused_gelu
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.fused_gelu import Fused, faster_passes, fused
+from interpboard.models.faster_passes import faster_passes
+from interpboard.models.fused_gelu import Fused, fused
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.runs.edits import Edit
 from interpboard.runs.record import record
@@ -113,7 +114,7 @@ def test_an_activation_that_is_given_another_tensor_is_a_fault_and_not_a_number(
     lm, _, _ = case("gpt2")
     mlp: Any = lm.anatomy.layers[0].mlp
     given = torch.randn(5, lm.anatomy.d_model, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), faster_passes(lm.anatomy, True, lm.verified.fused_gelu):
+    with torch.no_grad(), faster_passes(lm.anatomy, lm.verified):
         made = mlp.c_fc(given)
         with pytest.raises(RuntimeError, match="not given what"):
             mlp.act(made + 0)
@@ -170,7 +171,7 @@ def test_a_map_that_became_more_than_its_class_is_not_fused(
     with torch.no_grad():
         known = model(input_ids=ids).logits
         seen = _counted(monkeypatch)
-        with faster_passes(anatomy, True, verified.fused_gelu):
+        with faster_passes(anatomy, verified):
             found = model(input_ids=ids).logits
     assert len(seen) == 2
     torch.testing.assert_close(found, known, rtol=1e-4, atol=1e-5)

@@ -24,6 +24,7 @@ from interpboard.models.division import device_of
 from interpboard.models.packed import mixes_rows
 from interpboard.models.proof.absorbed import absorbed_agrees
 from interpboard.models.proof.faster_parts import faster_head_agrees, faster_parts_agree
+from interpboard.models.proof.fewer_passes import fewer_passes_names
 from interpboard.models.proof.fused_gelu import fused_gelu_names
 from interpboard.models.proof.heads import why_no_heads, why_no_pattern
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
@@ -153,6 +154,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         fused_gelu=fused_gelu_names(anatomy, calls, kinds, layers_to_prove(kinds))
         if replays
         else (),
+        fewer_passes=fewer_passes_names(calls, kinds, layers_to_prove(kinds)) if replays else (),
         faster_head=lens and not alone and faster_head_agrees(anatomy),
         alone=alone,
         by_layer=by_layer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from interpboard.errors import Unsupported
+from interpboard.models.fewer_passes import PassNames
 from interpboard.models.fused_gelu import FusedNames
 
 OF_HEADS = ("q", "k", "v", "pattern", "z")
@@ -23,7 +24,7 @@ class Verified:
     ``causal``: later tokens do not matter.
     ``faster_parts``: linear maps and activations of layers may compute by faster kernels, as
     may the unembedding (``faster_head``). ``fused_gelu``: by layer a linear map and the activation behind it
-    that may be computed in one.
+    that may be computed in one. ``fewer_passes``: by layer the norms and MLPs that may compute so.
     ``blocks``: a pattern computed some queries at a time is the pattern.
     ``alone``: what is computed beside a row, or behind a token, changes its numbers, so that every run
     is a batch of one row over the whole prompt. ``no_heads``: why there are none, where there are none.
@@ -48,6 +49,7 @@ class Verified:
     one_query: bool = False
     absorbed: bool = False
     fused_gelu: tuple[FusedNames, ...] = ()
+    fewer_passes: tuple[PassNames, ...] = ()
     reads_all: bool = False  # the head reads all tokens' streams at once: their mean, their largest
 
     @property
