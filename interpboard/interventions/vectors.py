@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import NamedTuple
 from zipfile import BadZipFile
 
@@ -20,7 +21,9 @@ from interpboard.runs.tensor_files import read_tensors, save_tensors
 READ_AT = "resid_post"
 _NAME = "vector"
 _PARTS = {"resid_post": "behind", "mlp_out": "at the MLP of", "attn_out": "at the attention of"}
-_DAMAGE = (ValueError, TypeError, EOFError, BadZipFile, MemoryError, RecursionError, SyntaxError)
+_DAMAGE = (
+    ValueError, TypeError, EOFError, BadZipFile, MemoryError, RecursionError, SyntaxError, TokenError,
+)  # fmt: skip
 
 
 def save_vector(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from interpboard import config
@@ -178,6 +178,9 @@ def test_a_lens_with_another_configuration(data: st.DataObject) -> None:
         load_translators(tiny_lm("gpt2"), path.parent)
 
 
+@example(
+    b"\x93NUMPY\x01\x00v\x00\x00'descr': '<f8', 'shape': (32,), }" + b" " * 76 + b"\n" + b"\0" * 256
+)
 @some
 @given(st.binary(max_size=80) | changed_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': "
        b"False, 'shape': (32,), }" + b" " * 57 + b"\n" + b"\0" * 256))  # fmt: skip
