@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits.discovery import differences
+from interpboard.circuits.discovery import differences, edge_evaluator
+from interpboard.circuits.discovery.cases import tokenize_examples
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import edge_scores
+from interpboard.circuits.discovery.examples import read_examples
 from interpboard.models import memory
 from interpboard.runs import steps
-from tests.circuits.test_edge_runs import evaluator
+from interpboard.runs.kept import KeptCells
+from interpboard.runs.watch import Watch
+from tests.circuits.test_edge_runs import CLEAN, CORRUPTED, evaluator
 from tests.forks import program
 from tests.lm import fingerprint
 
@@ -65,6 +69,36 @@ def test_a_run_with_some_edges_is_the_same_in_blocks(
     assert len(list(differences.Differences(whole.wiring, stream, stream.dtype).blocks())) > 2
     assert made[1].value(edges) == pytest.approx(expected, rel=1e-12)
     assert expected != pytest.approx(made[0].on_clean, abs=1e-4)
+
+
+@pytest.mark.parametrize("ablation", ["corrupted", "mean"])
+def test_batches_of_as_many_rows_keep_their_own_runs(
+    ablation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = evaluator("llama").wiring.lm
+    lines = [
+        {"clean": clean, "corrupted": corrupted, "target": "a", "foil": foil}
+        for clean, corrupted, foil in (
+            (CLEAN, CORRUPTED, "b"), (CORRUPTED, CLEAN, "c"),
+            (f"{CLEAN} {CLEAN}", f"{CLEAN} {CORRUPTED}", "b"),
+        )
+    ]  # fmt: skip
+    cases = tokenize_examples(lm, read_examples(lines))
+    apart = [EdgeEvaluator.of(lm, [case], ablation="corrupted") for case in cases]
+    monkeypatch.setattr(edge_evaluator, "whole_bytes", lambda _device: 1)
+    found = EdgeEvaluator.of(lm, cases, ablation=ablation)
+    assert [len(batch.cases) for batch in found.batches] == [1, 1, 1]
+    graph, watch = found.wiring.graph, Watch(kept=KeptCells("of three batches"))
+    half = graph.edges & (np.random.default_rng(1).random(graph.edges.shape) < 0.5)
+    assert found.recovered(graph.edges, watch) == pytest.approx(1, abs=1e-8)
+    assert found.recovered(graph.edges & False, watch) == pytest.approx(0, abs=1e-8)
+    if ablation == "corrupted":
+        assert len({round(one.value(half), 6) for one in apart}) == 3
+        for _ in range(2):  # made, and kept
+            expected = np.mean([one.value(half) for one in apart])
+            assert found.value(half, watch) == pytest.approx(expected)
+        scores = np.mean([edge_scores(one, "eap") for one in apart], axis=0)
+        np.testing.assert_allclose(edge_scores(found, "eap"), scores, atol=1e-9)
 
 
 def test_where_little_memory_is_free_what_is_read_together_is_less(
