@@ -127,6 +127,19 @@ def test_all_edges_are_the_model_and_none_the_reference(family: str, ablation: s
         assert evaluator.on_clean == pytest.approx(sum(values) / 2, rel=1e-9)
 
 
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_a_mean_is_over_the_tokens_of_a_parts_own_strip(family: str) -> None:
+    evaluator = _evaluator(family, "mean", 2)
+    lm, mean = evaluator.wiring.lm, evaluator.reference(evaluator.batches[0])
+    for layer, name in enumerate(lm.anatomy.layer_names):
+        seen: list[torch.Tensor] = []
+        for text in (CLEAN, "The old city ||| the"):
+            plain = Plain(lm, make_prompt(lm, text))
+            plain.logits(plain.head(name, 1, lambda z: seen.append(z[0].clone()) or z))  # noqa: B023
+        expected = torch.cat(seen).mean(0)
+        torch.testing.assert_close(mean.z[layer][0, 0, 1], expected, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("family", WORKING)
 def test_scores_are_the_exact_edges_to_first_order(family: str) -> None:
     """The reference is brought so near that only the first order is left."""
