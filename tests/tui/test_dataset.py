@@ -114,9 +114,10 @@ async def test_a_search_goes_to_the_row_that_has_the_text(folder: Path) -> None:
         assert screen.table.row.number == 7
 
 
-async def test_enter_puts_the_row_into_the_panes_as_it_says(folder: Path) -> None:
+@pytest.mark.parametrize("first", [(), ("m", "D")])
+async def test_enter_puts_the_row_into_the_panes_as_it_says(folder: Path, first: Any) -> None:
     async with opened(folder) as b:
-        await b.press("j", "j", "enter")
+        await b.press(*first, "j", "j", "enter")
         await wait_until_idle(b.app)
         state = b.app.state
         assert (state.question.text, state.question.target) == (

@@ -228,7 +228,6 @@ class Datasets:
             self._tell(f"The sweep is of {other}: this row runs on {own.info.name}.", "warning")
         question = self.question_of(source)
         text = question.text
-        self._subject = (text, source.subject) if source.subject is not None else None
         from tui.slots.trace.of_row import methods_of_row
 
         self._row_opened()
@@ -237,6 +236,9 @@ class Datasets:
         swept = as_swept(session.state, session.slots.values(), request, of_row)
         session.change(corrupted=source.corrupted, marked=("", ()), **swept)
         self._run(question)
+        # Not before: what changes until then is of another prompt, on which it would be let go.
+        self._subject = (text, source.subject) if source.subject is not None else None
+        self.changed(session.state)
 
     def see(self, rows: Sequence[ListedRow]) -> None:
         """These rows are in sight, or nearly; none: the table is left. Of a sweep they are known."""
