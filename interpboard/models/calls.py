@@ -26,7 +26,6 @@ from interpboard.models.division import moved_to
 from interpboard.models.kept_tensors import Keeper, Kept
 from interpboard.models.layer_caches import (
     EnoughSeen,
-    KeepingCache,
     KeysValues,
     Prefix,
     StoppingCache,
@@ -99,7 +98,13 @@ class LayerCall:
             base = torch.zeros(len(hidden), dtype=torch.long, device=self.device)
         base = base.to(self.device)
         arguments = self._cut(base, first, hidden.shape[1])
-        cache = StoppingCache(self.recorded(base, first) if first else None)
+        return self._made(hidden, arguments, self.recorded(base, first) if first else None)
+
+    def _made(
+        self, hidden: torch.Tensor, arguments: dict[str, Any], before: KeysValues | None = None
+    ) -> KeysValues:
+        """What the layer puts into its cache; it is run no further than that."""
+        cache = StoppingCache(before)
         try:
             self.layer(hidden, **{**arguments, self.cache_argument(): cache})
         except EnoughSeen:
@@ -134,12 +139,12 @@ class LayerCall:
         return keys[base, :, :first], values[base, :, :first]
 
     def keys_and_values(self) -> tuple[Kept, Kept]:
-        """Those of the recorded pass. Ask before any edit is open: the first time runs the layer."""
+        """Those of the recorded pass. Ask before any edit is open: the first time runs the layer, as far as
+        they are made."""
         if not self.keys_values:
-            cache = KeepingCache()
             with torch.no_grad():
-                self.layer(self.hidden[:], **{**self.arguments, self.cache_argument(): cache})
-            keys, values = (self.keeper.keep(_alone(part)) for part in cache.seen[0])
+                made = self._made(self.hidden[:], self.arguments)
+            keys, values = (self.keeper.keep(_alone(part)) for part in made)
             self.keys_values.append((keys, values))
         return self.keys_values[0]
 

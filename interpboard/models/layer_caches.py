@@ -1,4 +1,4 @@
-"""Caches handed to a layer in place of transformers': they keep what it puts in, or hand it more."""
+"""Caches handed to a layer in place of transformers': they hand it more, or end it with what it puts in."""
 
 from __future__ import annotations
 
@@ -11,22 +11,6 @@ KeysValues = tuple[torch.Tensor, torch.Tensor]
 
 class EnoughSeen(Exception):
     """Raised in a forward of which the rest is not wanted."""
-
-
-class KeepingCache:
-    """A cache that keeps what one layer puts in, and gives it back unchanged."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def update(
-        self, key: torch.Tensor, value: torch.Tensor, *_args: Any, **_kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        self.seen.append((key, value))
-        return key, value
-
-    def get_seq_length(self, *_args: Any) -> int:
-        return 0
 
 
 class StoppingCache:

@@ -47,8 +47,9 @@ def causal_trace(
     Gaussian noise to the embeddings of the ``subject``, ``noise`` times their standard deviation over the
     vocabulary, ``samples`` draws by ``seed``; then one clean ``state`` is put back: the stream after a layer
     (``resid``), or the output of ``mlp`` or ``attn`` in a ``window`` of layers around it, clipped at both
-    ends. Exactly 0 before the subject in a causal model, where noise changes nothing. Clean and corrupted
-    rows pass in one batch, clean first, or in several where one would keep too much.
+    ends. Exactly 0 in a causal model before the subject, where noise changes nothing, and where nothing reads
+    what is put back. Clean and corrupted rows pass in one batch, clean first, or in several where one would
+    keep too much.
 
     ``extra``: ``recovered`` (share of the total effect, same axes), ``per_sample`` [sample, layer,
     token], ``spread`` (standard deviation over samples), and the scalars ``clean``, ``corrupted``,
@@ -66,10 +67,13 @@ def causal_trace(
     positions = chosen.positions
     noised = embedding_noise(lm, positions, noise, samples, seed)
     axes = (Axis("layer", lm.anatomy.layer_names), token_axis(prompt.tokens))
+    window = 1 if state == "resid" else window
     begin = 0 if lm.verified.whole_prompt else positions[0]
     there = [positions_at(lm, prompt, site, layer) for layer in range(lm.anatomy.n_layers)]
-    found = _Samples(axes, samples, metric, watch, begin, there)
-    found.measure(lm, prompt, noised, site, 1 if state == "resid" else window)
+    found = _Samples(axes, samples, metric, watch, there)
+    found.effects[:, :, :begin] = 0.0
+    found.effects[:, _unread(lm, found.effects[0], metric.info.position, window)] = 0.0
+    found.measure(lm, prompt, noised, site, window)
     effects, corrupted = found.effects, found.corrupted
     total = metric.apart(metric.baseline, float(corrupted.mean()))
     same = bool(np.isnan(total))
@@ -93,11 +97,21 @@ def causal_trace(
     )
 
 
+def _unread(lm: LanguageModel, cells: np.ndarray, position: int, window: int) -> np.ndarray:
+    """Of ``cells`` [layer, token] those whose state the metric at ``position`` cannot see: behind it, and of
+    the last layer's output anywhere else. None where the head may read other positions."""
+    layer, at = np.indices(cells.shape)
+    if lm.verified.whole_prompt or lm.anatomy.reads_all:
+        return np.zeros(cells.shape, dtype=bool)
+    last_alone = np.maximum(0, layer - window // 2) == len(cells) - 1
+    return (at > position) | (last_alone & (at != position))
+
+
 class _Samples:
     """What is known so far: ``effects`` [sample, layer, token] and the ``corrupted`` metric [sample].
 
-    Before ``begin`` both runs are the same, so that putting back one's states does nothing.
-    ``there`` [layer]: the positions at which it has the state; the others stay empty.
+    ``there`` [layer]: the positions at which it has the state; the others stay empty. An effect that is known
+    beforehand is put there before ``measure``.
     """
 
     def __init__(
@@ -106,18 +120,14 @@ class _Samples:
         samples: int,
         metric: Metric,
         watch: Watch,
-        begin: int,
         there: Sequence[range],
     ) -> None:
         self.axes, self.metric, self.watch = axes, metric, watch
         self.effects = np.full((samples, *(len(axis.labels) for axis in axes)), np.nan)
-        self.effects[:, :, :begin] = 0.0
-        missing = np.array(
+        self.missing = np.array(
             [[at not in here for at in range(self.effects.shape[2])] for here in there]
         )
-        self.effects[:, missing] = np.nan
-        # Cells, layer by layer.
-        self.asked = np.flatnonzero(np.isnan(self.effects[0]) & ~missing)
+        self.asked = np.empty(0, dtype=int)
         self.corrupted = np.full(samples, np.nan)
 
     def measure(
@@ -129,6 +139,9 @@ class _Samples:
         window: int,
     ) -> None:
         """Fill in every sample, a portion of the rows at a time: what is kept of each is large."""
+        self.effects[:, self.missing] = np.nan
+        # Cells, layer by layer.
+        self.asked = np.flatnonzero(np.isnan(self.effects[0]) & ~self.missing)
         rows = (*CLEAN, *noised)
         most = rows_of_a_recording(lm, len(prompt.token_ids))
         cells: list[Counterfactual] = []

@@ -150,9 +150,10 @@ async def test_what_is_left_and_asked_again_at_once_is_not_begun_anew(
 
 
 def _free(whole: Any) -> int:
-    """Entries before the subject: noise does not reach them and no run is needed."""
+    """Entries that no run is needed for: before the subject, where noise does not reach, and behind the last
+    layer but for the metric's position."""
     per_sample = whole.extra["per_sample"].values
-    return int(per_sample[:, :, :1].size)
+    return int(per_sample[:, :, :1].size + per_sample[:, -1, 1:-1].size)
 
 
 @on_one_loop

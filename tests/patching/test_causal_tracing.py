@@ -15,6 +15,7 @@ from interpboard.patching.subject import subject_positions
 from interpboard.runs import portions, steps
 from interpboard.runs.noise import embedding_deviation, embedding_noise
 from interpboard.runs.record import Run
+from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import Watch
 from tests.lm import TEXT, case, fingerprint, tiny_lm
 
@@ -45,6 +46,33 @@ def test_the_last_state_of_the_last_layer_restores_everything() -> None:
         result.extra["spread"].values, result.extra["per_sample"].values.std(0)
     )
     assert fingerprint(lm) == before
+
+
+@pytest.mark.parametrize(("state", "window"), [("resid", 10), ("mlp", 1), ("attn", 2)])
+def test_states_that_nothing_reads_are_not_put_back_and_their_effect_is_none(
+    state: str, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompt, metric = case("gpt2", torch.float64, name="prob", position=6)
+    rows: list[int] = []
+
+    def heard(run: Run, cells: list[Any], *args: Any, **kwargs: Any) -> np.ndarray:
+        rows.append(len(cells))
+        return evaluate(run, cells, *args, **kwargs)
+
+    options: dict[str, Any] = {"subject": (1, 2), "state": state, "window": window, "samples": 2}
+    monkeypatch.setattr(causal_tracing, "evaluate", heard)
+    found = causal_trace(lm, prompt, metric, **options).values
+    monkeypatch.setattr(causal_tracing, "_unread", lambda _lm, cells, *_: cells > np.inf)
+    everywhere = causal_trace(lm, prompt, metric, **options).values
+    np.testing.assert_allclose(found, everywhere, rtol=0, atol=1e-12)
+    last_alone = window == 1 or state == "resid"
+    unread = np.zeros(found.shape, dtype=bool)
+    unread[:, 7:] = True
+    unread[-1, :6] = last_alone
+    assert (found[unread] == 0).all()
+    assert (found[~unread][:, None] != 0)[1:].any()
+    assert found[-1, 6] != 0
+    assert rows == [2 * int((~unread[:, 1:]).sum()), 2 * unread[:, 1:].size]
 
 
 def test_the_same_seed_gives_the_same_result_and_another_one_does_not() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import DynamicCache
 
 from interpboard.models import kept_tensors
 from interpboard.models.kept_tensors import Keeper, Kept
@@ -103,3 +104,19 @@ def test_keys_and_values_keep_no_more_than_themselves_alive() -> None:
     run = record(lm, case("gpt2")[1])
     for part in run.calls[1].keys_and_values():
         assert part.tensor.untyped_storage().nbytes() == _bytes([part.tensor])
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3"])
+def test_keys_and_values_are_made_without_the_rest_of_the_layer(family: str) -> None:
+    lm = tiny_lm(family)
+    prompt = case(family)[1]
+    run = record(lm, prompt)
+    passed: list[object] = []
+    with lm.anatomy.mlp[1].register_forward_hook(lambda *_args: passed.append(None)):
+        found = run.calls[1].keys_and_values()
+    assert not passed
+    cache = DynamicCache(config=lm.anatomy.model.config)
+    with torch.no_grad():
+        lm.anatomy.model(input_ids=torch.tensor([prompt.token_ids]), past_key_values=cache)
+    for part, expected in zip(found, (cache.layers[1].keys, cache.layers[1].values), strict=True):
+        torch.testing.assert_close(part[:], expected)
