@@ -9,7 +9,7 @@ an effect is above that of a random component of the same row, with ``p_control`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import NormalDist
 
@@ -31,8 +31,15 @@ from interpboard.statistics.significance import permutation_p_values, sign_flip_
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.request import UNITS_ALIGNED
 from interpboard.sweeps.row_filter import row_filter
-from interpboard.sweeps.row_results import RowResult
-from interpboard.sweeps.row_values import IN_MEMORY, RowValues, by_roles, gathered, held_if_little
+from interpboard.sweeps.row_values import (
+    IN_MEMORY,
+    ResultsOf,
+    RowValues,
+    by_roles,
+    gathered,
+    held_if_little,
+    rows_by_analysis,
+)
 from interpboard.sweeps.said_of_rows import (
     check_columns_of_filter,
     in_no_group,
@@ -81,12 +88,14 @@ def aggregate(
     if 0 < asked < counts.done:  # rows would count twice
         said = f"{folder.path} has {counts.done:,} results of {asked:,}: rows were read otherwise before."
         raise BadParameter(said, "Sweep them anew, into another folder.")
+    sums = manifest.request.sums
+    rows = folder.results if sums else rows_by_analysis(folder)
     for name in manifest.request.analyses:
         try:
             results += (
                 _of_sums(folder, name, settings)
-                if manifest.request.sums
-                else _of_values(folder, name, settings)
+                if sums
+                else _of_values(folder, name, settings, rows)
             )
         except BadParameter as error:
             refused.append(f"{name} has no mean: {error}")
@@ -127,13 +136,11 @@ def check_settings(settings: AggregateSettings, align: str) -> None:
         )
 
 
-def _of_values(folder: SweepFolder, name: str, settings: AggregateSettings) -> Iterator[Result]:
+def _of_values(
+    folder: SweepFolder, name: str, settings: AggregateSettings, results: ResultsOf
+) -> Iterator[Result]:
     wanted = row_filter(settings.where)
-
-    def on_disk() -> Iterable[RowResult]:
-        return (r for r in folder.results(name) if not r.error and wanted(r))
-
-    rows = held_if_little(on_disk)
+    rows = held_if_little(lambda: (r for r in results(name) if not r.error and wanted(r)))
     roles = by_roles(folder.manifest.request.align, rows, settings.align)
     with gathered(rows, roles, settings.group, settings.where) as found:
         groups = sorted({group for group in found.groups if group is not None})

@@ -249,11 +249,10 @@ class SweepFolder:
 
 def _final(table: Any) -> Any:
     """The results of ``table`` that are not tried again."""
-    if "again" not in table.column_names:
+    again = table["again"].to_pylist() if "again" in table.column_names else []
+    if not any(again):  # a filter imports all that pyarrow computes
         return table
-    return table.filter(
-        arrow().array([not again for again in table["again"].to_pylist()], type=arrow().bool_())
-    )
+    return table.filter(arrow().array([not each for each in again], type=arrow().bool_()))
 
 
 def _write_table(table: Any, place: Path) -> None:

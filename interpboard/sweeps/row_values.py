@@ -12,11 +12,15 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, MetricInfo
+from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.label_space import LabelSpace
 from interpboard.sweeps.row_results import RowResult
 
 IN_MEMORY = 1 << 27  # bytes; what is larger stands in a file that the system pages
 
+
+ResultsOf = Callable[[str], Iterable[RowResult]]
+"""The results of an analysis, by its name."""
 
 HELD_MOST, _A_ROW = 1 << 25, 1 << 11
 """Bytes of rows that are held to be gone through again, and what a row has besides its values, about."""
@@ -32,6 +36,22 @@ class RowValues:
     baselines: np.ndarray
     metric: MetricInfo
     seconds: np.ndarray
+
+
+def rows_by_analysis(folder: SweepFolder) -> ResultsOf:
+    """The results of an analysis in ``folder``, by its name: read again each time one is asked for, or once
+    all of them where they are little."""
+    rows, asked = folder.manifest.rows, len(folder.manifest.request.analyses)
+    if rows is None or rows * asked * _A_ROW > HELD_MOST:
+        return folder.results
+    held: dict[str, list[RowResult]] = {}
+    size = 0
+    for result in folder.results():
+        held.setdefault(result.analysis, []).append(result)
+        size += result.values.nbytes + _A_ROW
+        if size > HELD_MOST:
+            return folder.results
+    return lambda analysis: held.get(analysis, ())
 
 
 def held_if_little(rows: Callable[[], Iterable[RowResult]]) -> Callable[[], Iterable[RowResult]]:
@@ -85,10 +105,13 @@ def gathered(
         shape = (number, space.cells)
         large = number * space.cells * 8 > IN_MEMORY
         values = np.memmap(file, np.float64, "w+", shape=shape) if large else np.empty(shape)
+        before, places = space.axes, space.places(space.axes)
         for at, row in enumerate(rows()):
             axes, own = space.aligned(row)
+            if axes != before:  # rows of one template have the same, one behind the other
+                before, places = axes, space.places(axes)
             values[at] = np.nan
-            values[at, space.places(axes)] = own.reshape(-1)
+            values[at, places] = own.reshape(-1)
             groups.append(row.of_group(group) if group else None)
             baselines[at] = np.nan if row.baseline is None else row.baseline
             seconds[at] = row.seconds

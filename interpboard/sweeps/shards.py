@@ -22,7 +22,6 @@ from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import RowResult
 
 _FEWEST, _MOST = 8, 128  # rows a shard: as many are lost with a worker
-_LEFT = 2  # shards a worker that there are still to be, of the size of the next
 _SUFFIX = ".msgpack"
 _TAKEN = ".taken-"
 
@@ -124,8 +123,13 @@ def _missing_at_most(folder: SweepFolder, finished: FinishedRows) -> int | None:
 
 
 def rows_a_shard(left: int | None, workers: int) -> int:
-    """Rows of the next shard where ``left`` are still to be put down (None: nobody knows): many at first, so
-    that rows of one length are together, and fewer the fewer are left, so that all workers end together."""
+    """Rows of the next shard where ``left`` are still to be put down (None: nobody knows): a worker's share
+    of them, so that rows of one length are together at first, and all workers end together.
+
+    A shard of a small model costs as much besides its rows as nine of these (trees are proved in each), so
+    that there are to be no more shards than that takes (Polychronopoulos and Kuck 1987, "Guided
+    Self-Scheduling").
+    """
     if left is None:
         return _MOST
-    return min(_MOST, max(left // (_LEFT * workers), _FEWEST))
+    return min(_MOST, max(-(-left // workers), _FEWEST))

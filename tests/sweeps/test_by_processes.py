@@ -143,15 +143,23 @@ def test_one_shard_is_taken_by_one_and_put_back_for_the_others(
     assert len(shards.places()) == of_one
 
 
-def test_shards_become_smaller_to_the_end_and_each_row_is_in_one() -> None:
-    left, sizes = 1000, []
+@pytest.mark.parametrize("workers", [2, 3, 7])
+def test_shards_become_smaller_to_the_end_and_workers_end_within_one_of_the_last(
+    workers: int,
+) -> None:
+    left, sizes, ends = 1000, [], [0] * workers
     while left:
-        sizes.append(min(left, rows_a_shard(left, 2)))
+        sizes.append(min(left, rows_a_shard(left, workers)))
         left -= sizes[-1]
+        ends[ends.index(min(ends))] += sizes[-1]
     assert sizes[0] == max(sizes) == 128
     assert sizes[-1] <= 8
     assert sizes == sorted(sizes, reverse=True)
-    assert rows_a_shard(None, 2) == 128
+    assert sum(sizes) == 1000
+    # The quickest has never waited for longer than the smallest shard takes, and there are few of them.
+    assert max(ends) - min(ends) <= 8
+    assert sum(size < 64 for size in sizes) <= 4 * workers
+    assert rows_a_shard(None, workers) == 128
 
 
 def test_what_is_left_of_a_sweep_is_divided_and_not_one_shard_of_the_first_size(
