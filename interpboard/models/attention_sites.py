@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,6 +35,8 @@ from interpboard.models.anatomy import Anatomy
 from interpboard.models.own_attention import asks_interface, in_own_attention
 
 AttentionChange = Callable[[torch.Tensor], torch.Tensor | None]
+AttentionFunction = Callable[..., Any]
+"""As transformers' interface calls it: of module, query, key, value, mask … output, and pattern or None."""
 
 ATTENTION_SITES = ("q", "k", "v", "pattern", "attended")
 PATTERN_BLOCK = 1 << 22
@@ -60,6 +63,8 @@ class QueryBlocks:
 # Open changes by attention module; one model computes at a time in a process.
 _open: dict[nn.Module, dict[str, list[AttentionChange]]] = {}
 _own_implementation: list[str] = []
+# Who computes attention in the place of a module's own function; it is given that first.
+_instead: dict[nn.Module, AttentionFunction] = {}
 
 
 @contextmanager
@@ -83,6 +88,22 @@ def in_attention(
         changes.remove(change)
         if not any(_open[owner].values()):
             del _open[owner]
+
+
+@contextmanager
+def attention_by(anatomy: Anatomy, layer: int, function: AttentionFunction) -> Iterator[None]:
+    """While open, the layer computes attention by ``function``, which is given the model's own one first and
+    then what that is given. Raises ``ValueError`` where a layer asks the interface for none."""
+    attention = anatomy.attention[layer]
+    if not asks_interface(attention):
+        raise ValueError("attention is written out in the layer's own module")
+    owner = attention_owner(attention)
+    _instead[owner] = function
+    try:
+        with _switched(anatomy):
+            yield
+    finally:
+        del _instead[owner]
 
 
 def attention_owner(attention: nn.Module) -> nn.Module:
@@ -139,7 +160,10 @@ def _attend(
     query = _changed(query.transpose(1, 2), changes.get("q", ())).transpose(1, 2)
     key = _changed(key.transpose(1, 2), changes.get("k", ())).transpose(1, 2)
     value = _changed(value.transpose(1, 2), changes.get("v", ())).transpose(1, 2)
-    attended = _own_function(module)(module, query, key, value, attention_mask, **kwargs)
+    function = _own_function(module)
+    if module in _instead:
+        function = partial(_instead[module], function)
+    attended = function(module, query, key, value, attention_mask, **kwargs)
     mask = None
     if changes.get("pattern") or changes.get("mask"):
         mask = _additive(attention_mask, query, key, _sees_no_later(module, kwargs))

@@ -35,7 +35,7 @@ from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
 
 CACHES = ("past_key_values", "past_key_value", "layer_past")
-_MASK = "attention_mask"
+MASK = "attention_mask"
 ALIBI = "alibi"
 """By which name a layer takes what it adds to the scores of each key, [row · head, 1, key]."""
 
@@ -81,7 +81,7 @@ class LayerCall:
         base = base[:attending].to(self.device)
         arguments = self._cut(base, first, length)
         if first:
-            arguments[_MASK] = _causal_if_none(arguments.get(_MASK), base, length, first)
+            arguments[MASK] = _causal_if_none(arguments.get(MASK), base, length, first)
             keys, values = self.recorded(base, first) if before is None else before
             arguments[self.cache_argument()] = Prefix(keys, values)
         return hidden_of(self.layer(hidden, **arguments))
@@ -132,6 +132,13 @@ class LayerCall:
     def _cut(self, base: torch.Tensor, first: int, length: int) -> dict[str, Any]:
         cut = _Cut(base, self.hidden.shape[0], self.hidden.shape[1], first, first + length)
         return {name: cut.argument(name, value) for name, value in self.arguments.items()}
+
+    def mask_of(self, base: torch.Tensor, first: int, length: int) -> torch.Tensor | None:
+        """What attention of the recorded rows ``base`` is masked by at ``length`` positions from ``first``
+        on; None: as it is where it has no mask."""
+        cut = _Cut(base, self.hidden.shape[0], self.hidden.shape[1], first, first + length)
+        mask = cut.argument(MASK, self.arguments.get(MASK))
+        return _causal_if_none(mask, base, length, first) if first else mask
 
     def recorded(self, base: torch.Tensor, first: int) -> KeysValues:
         """Keys and values of the recorded rows ``base`` before position ``first``."""

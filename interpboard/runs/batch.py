@@ -83,8 +83,22 @@ class Batch:
 
     def _replayed(self, position: int, watch: Watch) -> torch.Tensor:
         """The last residual stream [row, d_model] at ``position`` of the prompt."""
-        n_layers = self.run.lm.anatomy.n_layers
         starts = [max(0, joins_at(self.run, row)) for row in self.rows]
+        hidden = self.through_layers(starts, position, watch)
+        late = self._late(starts)
+        final = [] if hidden is None else [hidden[:, position - self.stop]]
+        if late:
+            final.append(self._edited_end(late)[:, position - self.first])
+        end = torch.cat([part.to(final[0].device) for part in final])
+        self.tally.hear("the last stream", end)
+        return end
+
+    def through_layers(
+        self, starts: Sequence[int], position: int, watch: Watch
+    ) -> torch.Tensor | None:
+        """What the last layer gives [row, pos, d_model] for the rows that pass any, which join at ``starts``;
+        the last position is ``stop`` − 1."""
+        n_layers = self.run.lm.anatomy.n_layers
         self._expect(starts, position)
         hidden: torch.Tensor | None = None
         for layer in range(starts[0], n_layers):
@@ -99,13 +113,7 @@ class Batch:
             else:
                 hidden = self._layer(layer, hidden, joining, position)
             self.tally.hear(f"layer {layer}", hidden)
-        late = self._late(starts)
-        final = [] if hidden is None else [hidden[:, position - self.stop]]
-        if late:
-            final.append(self._edited_end(late)[:, position - self.first])
-        end = torch.cat([part.to(final[0].device) for part in final])
-        self.tally.hear("the last stream", end)
-        return end
+        return hidden
 
     def _layer(
         self, layer: int, hidden: torch.Tensor, joining: list[int], position: int
@@ -159,7 +167,7 @@ class Batch:
         mlp_first = position if at_one and not _at(edits, "resid_mid") else None
         return _AtLayer(edits, keeping, inside, mlp_first)
 
-    def _expect(self, starts: list[int], position: int) -> None:
+    def _expect(self, starts: Sequence[int], position: int) -> None:
         """Send the indices of what is edited in all layers to where they compute, each device's at once."""
         length = self.stop - self.first
         for layer in range(starts[0], len(self.run.calls)):
@@ -185,10 +193,9 @@ class Batch:
             self.indices.expect(end.device, self._at_end(late), end.dim(), self.first, length)
         self.indices.send()
 
-    def _late(self, starts: list[int]) -> list[int]:
+    def _late(self, starts: Sequence[int]) -> list[int]:
         """The rows that are edited behind the last layer alone."""
-        behind = self.run.lm.anatomy.n_layers
-        return [row for row, start in enumerate(starts) if start == behind]
+        return [row for row, start in enumerate(starts) if start == len(self.run.calls)]
 
     def _at_end(self, rows: list[int]) -> list[tuple[int, Edit]]:
         return [(i, edit) for i, row in enumerate(rows) for edit in self.rows[row]]
@@ -219,24 +226,24 @@ class Batch:
         return z[self._bases(rows, z.tensor.device), self.first : self.stop]
 
     def _layer_input(self, layer: int, joining: list[int]) -> torch.Tensor:
-        recorded = self.run.calls[layer].hidden
-        part = slice(self.first, self.stop)
         begins = any(start_of(self.rows[row]) < 0 for row in joining)
-        given = None
-        if not begins or layer:
-            given = recorded[self._bases(joining, recorded.tensor.device), part]
-            if not begins:
-                return given
+        given = self._recorded_input(layer, joining) if layer or not begins else None
+        if given is not None and not begins:
+            return given
         # What is edited in the embedding passes the rest of the way to layer 0 anew.
         ids = input_ids(self.run.lm, self.run.prompt).expand(len(joining), -1)
         rows = [self.edits[row] for row in joining]
         with ExitStack() as stack:
             enter_edits(stack, self.run.lm, rows, lambda edit: edit.start < 0)
-            fresh = first_layer_input(self.run.lm.anatomy, ids)[:, part]
+            fresh = first_layer_input(self.run.lm.anatomy, ids)[:, self.first : self.stop]
         if given is None:
             return fresh
         border = self.run.prompt.border  # two strips, and the source's embedding is as it was
         return torch.cat([given[:, :border], fresh[:, border:]], dim=1)
+
+    def _recorded_input(self, layer: int, rows: Sequence[int]) -> torch.Tensor:
+        recorded = self.run.calls[layer].hidden
+        return recorded[self._bases(rows, recorded.tensor.device), self.first : self.stop]
 
     def _edited_end(self, rows: list[int]) -> torch.Tensor:
         """The recorded output of the last layer with the edits of ``rows`` made."""

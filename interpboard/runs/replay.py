@@ -26,6 +26,7 @@ from interpboard.models.crossing import back
 from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch
 from interpboard.runs.edits import Counterfactual, first_of
+from interpboard.runs.end_to_end import EndToEnd, lie_end_to_end
 from interpboard.runs.finite import count_not_finite
 from interpboard.runs.joins import joins_at, keeps_attention, started_late
 from interpboard.runs.kept import AskedCells, mark_of
@@ -85,6 +86,8 @@ def evaluate(
     def first(i: int) -> int:
         return min(first_of(counterfactuals[i]), position) if reuse else 0
 
+    laid = replays and reuse and lie_end_to_end(run, counterfactuals, rows_of, position, stop)
+
     def joins(i: int) -> tuple[int, bool]:
         return joins_at(run, counterfactuals[i]), keeps_attention(
             run, counterfactuals[i], rows_of[i]
@@ -101,40 +104,51 @@ def evaluate(
     if watch.kept is not None and asked is not None:
         mine = watch.kept.to_compute(asked)
     order = sorted(np.flatnonzero(mine).tolist(), key=lambda i: (first(i), *joins(i)))
+    if laid:
+        order.sort(key=joins)
     layers = run.lm.anatomy.n_layers
     work = np.cumsum([(stop - first(i)) * (1 + layers - begins(i)) for i in order])
     size = StepSize(run.lm, tokens_a_step)
-    a_row = stop - first(order[0]) if order else 0
+    a_row = max((stop - first(i) for i in order), default=0)
+
+    def batch_of(some: Sequence[int]) -> Batch:
+        edits, rows = [counterfactuals[i] for i in some], [rows_of[i] for i in some]
+        firsts = [first(i) for i in some]
+        if laid:
+            return EndToEnd(run, edits, rows, firsts, stop)
+        return Batch(run, edits, rows, min(firsts), stop)
+
+    def step(done: int, *, trial: bool = False) -> int:
+        """How many rows of ``order`` a step takes from there on."""
+        if laid:
+            return size.rows_laid([first(i) for i in order[done:]], stop, trial=trial)
+        return size.rows(first(order[done]), stop, trial=trial)
+
     with large_blocks_reused(size.largest_block(len(order) * a_row, a_row)):
         done, spent = 0, 0.0
         loop = Loop("edited runs", len(order))
         if watch.speed is not None and order:
-            few = sorted(order[: size.rows(first(order[0]), stop, trial=True)], key=joins)
+            few = sorted(order[: step(0, trial=True)], key=joins)
             if not watch.speed.known and len(few) * TRIED_OF <= len(order):
-                edits, rows = [counterfactuals[i] for i in few], [rows_of[i] for i in few]
-                tried = Batch(run, edits, rows, first(order[0]), stop)
-                _try(tried, metric, watch, watch.speed, float(work[len(few) - 1]))
+                _try(batch_of(few), metric, watch, watch.speed, float(work[len(few) - 1]))
             expected = watch.speed.seconds(float(work[-1]))
             if expected is not None:
                 watch.on_pace(Pace(expected, len(order), expected / len(order), expected=True))
         while done < len(order):
             watch.step(before + done, before + len(order))
-            begin = first(order[done])
-            chosen = order[done : done + size.rows(begin, stop)]
-            chosen.sort(key=joins)
+            chosen = sorted(order[done : done + step(done)], key=joins)
+            lengths = [stop - (first(i) if laid else first(order[done])) for i in chosen]
             starts = [begins(i) for i in chosen]
-            share = (stop - begin) * sum(1 - start / layers for start in starts)
+            share = sum(n * (1 - start / layers) for n, start in zip(lengths, starts, strict=True))
             if not loop.due(done, len(chosen)):
                 values[chosen] = metric.baseline
-                spared = stop - begin - 1 if reads_one(run, begin, position, stop) else 0
-                passed = share - spared * sum(start < layers for start in starts) / layers
+                at_one = reads_one(run, stop - max(lengths), position, stop)
+                spared = [n - 1 for n, start in zip(lengths, starts, strict=True) if start < layers]
+                passed = share - (sum(spared) / layers if at_one else 0)
                 loop.skip(done, len(chosen), share, passed / len(run.prompt.token_ids))
                 done += len(chosen)
                 continue
-            batch = Batch(
-                run, [counterfactuals[i] for i in chosen], [rows_of[i] for i in chosen], begin, stop
-            )
-            tokens = len(chosen) * (stop - begin)
+            batch, tokens = batch_of(chosen), sum(lengths)
             started = time.perf_counter()
             try:
                 with any_shape(run.lm.device):

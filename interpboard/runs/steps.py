@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from interpboard.config import batch_limit
@@ -73,6 +74,13 @@ class StepSize:
             return 1
         tokens = min(self.least, self.tokens) if trial else self.tokens
         return max(1, min(tokens // (stop - first), self.most_reused // max(1, first)))
+
+    def rows_laid(self, firsts: Sequence[int], stop: int, *, trial: bool = False) -> int:
+        """Likewise of rows that lie end to end, each from its own of ``firsts`` on: attention has the keys
+        and values of few of them at a time."""
+        tokens = min(self.least, self.tokens) if trial else self.tokens
+        until = np.cumsum([stop - first for first in firsts[:tokens]])
+        return max(1, int(np.searchsorted(until, tokens, side="right")))
 
     def largest_block(self, tokens: int, a_row: int) -> int:
         """Bytes of a layer's largest tensor in a step, of ``tokens`` in all; 0 but on a CPU.

@@ -23,6 +23,7 @@ from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.division import device_of
 from interpboard.models.packed import mixes_rows
 from interpboard.models.proof.absorbed import absorbed_agrees
+from interpboard.models.proof.end_to_end import end_to_end_agrees
 from interpboard.models.proof.faster_parts import faster_head_agrees, faster_parts_agree
 from interpboard.models.proof.fewer_passes import fewer_passes_names
 from interpboard.models.proof.fused_gelu import fused_gelu_names
@@ -143,6 +144,8 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls, noise),
         one_query=one_query,
         absorbed=one_query and absorbed_agrees(anatomy, calls, noise.elsewhere),
+        end_to_end=one_query
+        and end_to_end_agrees(anatomy, calls, layers_to_prove(kinds), noise.elsewhere),
         keeps_attention=replays
         and any("z" in here for here in by_layer)
         and kept_attention_agrees(

@@ -20,6 +20,7 @@ class Verified:
     ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
     layer's MLP may run at the metric's position alone. ``one_query``: so may all of that layer, handed keys
     and values. ``absorbed``: there attention reads the normed streams, and no keys and values are made.
+    ``end_to_end``: rows that begin at different positions may lie behind each other as one.
     ``keeps_attention``: rows edited behind attention may take their head outputs as recorded.
     ``causal``: later tokens do not matter.
     ``faster_parts``: linear maps and activations of layers may compute by faster kernels, as
@@ -48,6 +49,7 @@ class Verified:
     no_pattern: str = ""  # likewise why there are no attention patterns
     one_query: bool = False
     absorbed: bool = False
+    end_to_end: bool = False
     fused_gelu: tuple[FusedNames, ...] = ()
     fewer_passes: tuple[PassNames, ...] = ()
     reads_all: bool = False  # the head reads all tokens' streams at once: their mean, their largest
