@@ -84,3 +84,11 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERPBOARD_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("INTERPBOARD_CONFIG", str(tmp_path / "config.toml"))
+
+
+@pytest.fixture
+def changed_on_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets runs of ours be made of a model that somebody has changed since it was opened."""
+    from interpboard.models.as_opened import AsOpened
+
+    monkeypatch.setattr(AsOpened, "require", lambda _self: None)

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from interpboard.errors import NotALanguageModel
+from interpboard.models.as_opened import AsOpened
 from interpboard.models.division import device_of
 from interpboard.models.head_sizes import head_sizes
 from interpboard.models.label_head import LabelHead, is_classifier, label_map, takes_choices
@@ -66,9 +67,7 @@ class Anatomy:
     attn_out: tuple[nn.Module, ...]  # whose output attention adds to the residual stream
     mlp_out: tuple[nn.Module, ...]  # likewise for the MLP; both a norm where the family norms late
     before_mlp: tuple[nn.Module, ...]  # whose input is the residual stream between the two
-    down_proj: tuple[
-        nn.Module | None, ...
-    ]  # whose input is the neurons; None for mixtures of experts
+    down_proj: tuple[nn.Module | None, ...]  # whose input is the neurons; None of experts
     n_heads: int
     n_kv_heads: int
     d_head: tuple[int, ...]
@@ -76,9 +75,7 @@ class Anatomy:
     d_vocab: int
     context: int | None
     alone: bool = False
-    final_norms: tuple[
-        nn.Module, ...
-    ] = ()  # what else ``final_norm`` may be, for ``selfcheck`` to try
+    final_norms: tuple[nn.Module, ...] = ()  # what else the last may be, for ``selfcheck`` to try
     strips: Strips | None = None  # of an encoder–decoder
     label_head: LabelHead | None = None  # what gives labels' logits in place of tokens'
     separator: int | None = None  # the token between two texts, where the model has segments
@@ -86,6 +83,7 @@ class Anatomy:
     mid_norm: tuple[nn.Module | None, ...] = ()
     end_norm: tuple[nn.Module | None, ...] = ()  # likewise whose output is the layer's
     mixtures: tuple[Mixture | None, ...] = ()  # of experts, by layer; empty where there is none
+    opened: AsOpened | None = None  # what its modules were when it was proved; None until it is
 
     @property
     def n_logits(self) -> int:

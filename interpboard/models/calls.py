@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.as_opened import require_as_opened
 from interpboard.models.division import moved_to
 from interpboard.models.kept_tensors import Keeper, Kept
 from interpboard.models.layer_caches import (
@@ -32,7 +33,6 @@ from interpboard.models.layer_caches import (
 )
 from interpboard.models.module_hooks import standing_in
 from interpboard.models.segments import with_segments
-from interpboard.models.training_mode import require_evaluating
 
 CACHES = ("past_key_values", "past_key_value", "layer_past")
 MASK = "attention_mask"
@@ -190,7 +190,8 @@ def recording_calls(
         return
     with ExitStack() as stack:
         for layer in anatomy.layers:
-            handle = layer.register_forward_pre_hook(hook, with_kwargs=True)
+            # Before hooks of others, which a replay calls again.
+            handle = layer.register_forward_pre_hook(hook, prepend=True, with_kwargs=True)
             stack.callback(handle.remove)
         yield
 
@@ -219,7 +220,7 @@ def first_layer_input(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor
         seen.append(args[0] if args else kwargs["hidden_states"])
         raise EnoughSeen
 
-    require_evaluating(anatomy.model)
+    require_as_opened(anatomy)
     handle = anatomy.layers[0].register_forward_pre_hook(hook, with_kwargs=True)
     try:
         anatomy.base(input_ids=token_ids, use_cache=False, **with_segments(anatomy, token_ids))

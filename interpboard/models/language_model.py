@@ -20,6 +20,7 @@ from interpboard.models.allocator import (
     keep_few_kernels,
 )
 from interpboard.models.anatomy import Anatomy, find_anatomy
+from interpboard.models.as_opened import AsOpened
 from interpboard.models.asked import adapter_names, mapped
 from interpboard.models.caught_body import with_a_body
 from interpboard.models.checkpoint.foreign import first_line
@@ -140,6 +141,8 @@ class LanguageModel:
             pooling=pooling_of(behind),
         )
         looked_into = anatomy.model if anatomy.strips is None else model
+        opened = AsOpened(looked_into, anatomy.layers, (anatomy.final_norm, anatomy.unembedding))
+        anatomy = replace(anatomy, opened=opened)
         return cls(looked_into, tokenizer, anatomy, verified, info, special_tokens)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,3 +61,10 @@ def standing_in(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None
         del module.__dict__["forward"]
         if own is not None:
             module.__dict__["forward"] = own
+
+
+def is_of(function: Any, *packages: str) -> bool:
+    """Whether ``function``, or what it is a partial of, was written in one of ``packages`` ("name.")."""
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__module__", "")).startswith(packages)

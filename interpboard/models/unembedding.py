@@ -20,11 +20,11 @@ from transformers.utils.generic import ModelOutput
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.as_opened import require_as_opened
 from interpboard.models.caught_body import CaughtBody
 from interpboard.models.crossing import to_device
 from interpboard.models.module_hooks import standing_in
 from interpboard.models.segments import with_segments
-from interpboard.models.training_mode import require_evaluating
 
 
 @dataclass
@@ -110,7 +110,7 @@ def run_body(anatomy: Anatomy, token_ids: torch.Tensor, **options: Any) -> Any:
     Raises ``Unsupported`` for several rows on a model whose rows depend on each other, and for a model in
     training mode.
     """
-    require_evaluating(anatomy.model)
+    require_as_opened(anatomy)
     if anatomy.alone and len(token_ids) > 1:
         raise Unsupported(
             "This runs several rows in one forward pass, where on this model each changes the others.",

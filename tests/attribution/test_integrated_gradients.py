@@ -92,6 +92,7 @@ def test_captum_agrees_on_the_same_path(family: str) -> None:
     np.testing.assert_allclose(ours.values, expected[0].sum(-1).detach().numpy(), rtol=1e-7)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_where_the_metric_is_linear_one_step_is_exact_and_equals_gradient_times_input() -> None:
     lm, prompt, metric = case("gpt2", torch.float64)
 

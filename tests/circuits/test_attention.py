@@ -142,6 +142,7 @@ def test_too_much_is_refused_with_what_would_do(monkeypatch: pytest.MonkeyPatch)
         attention(lm, prompt, metric, heads=(4,))
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_reports_that_are_no_patterns_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     lm, prompt, metric = case("bloom")
     lm = unproved(lm, {"pattern"})

@@ -227,6 +227,7 @@ def test_a_stream_that_is_more_than_a_scaled_sum_is_found_out() -> None:
     assert proved_wiring(lm).graph.n_layers == 3
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_a_deep_model_in_a_narrow_format_is_proved_by_what_rounding_does_to_it() -> None:
     """Sixteen layers of random weights round to 0.12 of a number in bfloat16: no one bound fits all."""
     config = LlamaConfig(

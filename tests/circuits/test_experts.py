@@ -250,6 +250,7 @@ def test_a_neuron_of_an_expert_writes_what_it_writes_by_hand(family: str) -> Non
     np.testing.assert_array_equal(few.values, found.values[:3])
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_experts_that_do_not_add_up_to_what_they_said_are_refused() -> None:
     lm = mixture("mixtral")
     prompt, metric = asked(lm)

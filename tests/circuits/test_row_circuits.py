@@ -123,6 +123,7 @@ def test_a_circuit_of_a_classifier_reads_what_its_head_reads(family: str) -> Non
     assert found.extra["faithfulness"].values[[0, -1]] == pytest.approx([0, 1], abs=1e-8)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_what_is_made_of_more_than_the_stream_has_no_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a map that is called for the stream twice."""
     lm = masked_lm("bert")

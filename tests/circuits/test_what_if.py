@@ -72,6 +72,7 @@ def test_a_replaced_token_gives_the_prompt_with_that_token(family: str, dtype: t
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_mlp_off_is_a_model_whose_mlp_adds_nothing(family: str) -> None:
     lm, prompt, metric = case(family, torch.float64, name="logprob")

@@ -195,6 +195,7 @@ def test_a_map_that_is_more_than_its_class_computes_as_ever() -> None:
     torch.testing.assert_close(mlps[1].c_proj.weight.grad, expected)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_hooks_on_a_faster_part_see_what_passes_and_change_it() -> None:
     lm, prompt, metric = case("gpt2")
     part: nn.Module = lm.anatomy.out_proj[0]

@@ -46,6 +46,7 @@ def test_what_rounding_of_inputs_puts_in_is_measured_and_named_beside_the_heads(
     assert np.isfinite(units.values).all()
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_a_projection_that_gives_more_than_rounding_is_refused_and_not_called_rounding() -> None:
     lm = opened("8bit")
     handle = lm.anatomy.out_proj[1].register_forward_hook(lambda _m, _a, out: out * 1.5)

@@ -107,6 +107,7 @@ def _sharp_lm(family: str) -> LanguageModel:
     return LanguageModel.of(model, tiny_tokenizer())
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 @pytest.mark.parametrize("along", ["position", "head", "head_position"])
 @pytest.mark.parametrize("site", ["q", "k"])

@@ -69,6 +69,7 @@ def test_integrating_over_everything_a_layer_holds_is_complete() -> None:
     np.testing.assert_allclose(result.extra["recovered"].values, result.values / span)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_where_the_rest_is_linear_the_estimate_is_exact() -> None:
     lm, prompt, metric = case("gpt2", torch.float64, text=CLEAN)
     norm, mlp = lm.anatomy.final_norm, lm.anatomy.mlp[-1]

@@ -76,6 +76,7 @@ def test_the_model_is_what_it_was(name: str) -> None:
             _run(lm, name, watch)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 @pytest.mark.parametrize("name", ANALYSES)
 def test_an_exception_in_the_middle_of_a_forward_leaves_nothing(name: str) -> None:
     lm = tiny_lm("llama")

@@ -120,6 +120,7 @@ def test_all_paths_of_a_sender_together_are_the_sender_patched(family: str) -> N
     np.testing.assert_allclose(result.values[0, EMBED], expected[15], atol=2e-6)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 @pytest.mark.parametrize("family", ["gpt2", "llama", "granite", "gpt_neox", "falcon"])
 def test_where_the_end_is_linear_the_direct_effects_sum_to_the_whole(family: str) -> None:
     lm = tiny_lm(family, torch.float64)

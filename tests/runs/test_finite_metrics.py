@@ -56,6 +56,7 @@ def test_tokens_that_the_model_masks_itself_make_nothing_nan(metric: str) -> Non
             assert bool(gradient.isfinite().all())
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_a_masked_token_is_known_from_the_self_checks_prompts() -> None:
     lm = overflowing_lm(torch.float32)  # a model of its own: it is changed here
     lm.model.lm_head.register_forward_hook(_mask_last)

@@ -141,6 +141,7 @@ def test_attention_that_reads_the_streams_makes_no_keys_and_equals_plain_hooked_
     assert (np.abs(measured - metric.baseline) > 1e-4).mean() > 0.7, "edits hardly act"
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_keys_that_somebody_makes_otherwise_since_the_model_was_opened_are_made_so() -> None:
     lm, prompt, metric = case("gpt2", name="logprob", position=POSITION)
     hooks = replace(lm, verified=replace(lm.verified, path="hooks", faster_parts=False))

@@ -238,6 +238,7 @@ def test_a_model_that_was_edited_before_it_is_left_alone_is_another_all_the_same
         assert shared.run(lm, prompts[0], ()) is None
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_logits_that_overflow_are_those_of_their_prompt_alone() -> None:
     lm = tiny_lm("gpt2", torch.float32)
     prompts = prompts_of(lm)

@@ -1,8 +1,10 @@
 """Kinds of layers: what is proved of one layer holds for those built alike.
 
 Two layers are of one kind if all their modules have the same classes, the same shapes and formats of
-parameters, as many hooks of others, and the same settings (a sliding window, whether there is rotary
-embedding, the type that the layer calls itself), the layer's own number left out.
+parameters, and the same settings (a sliding window, whether there is rotary embedding, the type that the
+layer calls itself), the layer's own number left out. A layer with hooks of others in it, or with a
+``forward`` that somebody put into it, is one of its own: two that were written alike may have been given
+other numbers.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.module_hooks import is_of
 
 _OWN_NUMBER = ("layer_idx", "layer_id", "layer_index", "layer_number", "layer", "idx", "index")
 
@@ -31,9 +35,9 @@ def _kind(layer: nn.Module) -> Hashable:
     return tuple(
         (
             path,
-            type(module).__qualname__,
+            _class(module),
             tuple((n, tuple(p.shape), p.dtype) for n, p in module.named_parameters(recurse=False)),
-            len(module._forward_hooks) + len(module._forward_pre_hooks),
+            id(module) if _is_more_than_its_class(module) else None,
             tuple(
                 (name, value)
                 for name, value in sorted(vars(module).items())
@@ -44,4 +48,17 @@ def _kind(layer: nn.Module) -> Hashable:
             ),
         )
         for path, module in layer.named_modules()
+    )
+
+
+def _class(module: nn.Module) -> type:
+    # A parametrized module has a class of its own, made of its former one.
+    return type(module).__mro__[1] if is_parametrized(module) else type(module)
+
+
+def _is_more_than_its_class(module: nn.Module) -> bool:
+    own = vars(module).get("forward")
+    moves_weights = is_of(own, "accelerate.")
+    return bool(module._forward_hooks or module._forward_pre_hooks) or not (
+        own is None or moves_weights
     )
