@@ -89,6 +89,7 @@ def tiny_model(family: str = "gpt2", dtype: torch.dtype = torch.float32, seed: i
     """A random model of ``family``: 3 layers, 4 heads, d_model 32. Weights large enough to matter."""
     torch.manual_seed(seed)
     model = FAMILIES[family]().eval()
+    of_biases = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # As initialised, all logits are nearly equal and any wrong number would pass.
@@ -96,6 +97,8 @@ def tiny_model(family: str = "gpt2", dtype: torch.dtype = torch.float32, seed: i
                 parameter.mul_(4.0)
             elif "norm" in name or "ln_" in name:
                 parameter.add_(0.2 * torch.randn_like(parameter))
+            elif name.endswith("bias"):  # as initialised they are 0, and left out nobody would see
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=of_biases))
     return model.to(dtype)  # last, so that every format has the same numbers
 
 

@@ -74,6 +74,34 @@ def test_edits_in_and_before_the_last_layer_equal_plain_hooked_forwards(
     assert moved.mean() > 0.7, "edits hardly act: the test shows nothing"
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_where_an_edit_looks_at_later_keys_every_position_is_run(family: str) -> None:
+    lm, prompt, metric = case(family, torch.float64, name="logprob", position=POSITION)
+    hooks = replace(lm, verified=replace(lm.verified, path="hooks", faster_parts=False))
+    length = len(prompt.token_ids)
+    assert length - 2 > POSITION
+    generator = torch.Generator().manual_seed(0)
+    shape = length, lm.anatomy.n_heads, length  # of all keys, those behind the query among them
+    pattern = torch.rand(shape, generator=generator, dtype=torch.float64).softmax(-1)
+    there = (Edit("pattern", 1, "patch", value=pattern),)
+    late = (Edit("mlp_out", 0, positions=(length - 1,)), Edit("z", LAST, head=1))
+    cells = [
+        there,
+        (Edit("pattern", LAST, "patch", value=pattern),),
+        (Edit("z", LAST, head=1),),
+        late,
+    ]
+    measured, expected = (
+        [
+            float(evaluate(run, [cell], metric, base=[base])[0])
+            for cell, base in zip(cells, (0, 0, 1, 1), strict=True)
+        ]
+        for run in (record(each, prompt, edits=((), there)) for each in (lm, hooks))
+    )
+    np.testing.assert_allclose(measured, expected, rtol=1e-10, atol=1e-10)
+    assert abs(measured[2] - measured[3]) > 1e-6  # what is behind the position acts
+
+
 @pytest.mark.parametrize("part", ["attention", "mlp", "keys"])
 def test_a_last_layer_that_looks_elsewhere_too_runs_at_every_position(part: str) -> None:
     model = tiny_model("llama")
