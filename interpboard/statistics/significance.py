@@ -4,6 +4,7 @@ one."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import exp, lgamma
 
 import numpy as np
 
@@ -40,6 +41,13 @@ def permutation_p_values(
         any_larger += found.max() >= least
     own[some], family[some] = larger / permutations, any_larger / permutations
     return own, family
+
+
+def smallest_p_value(one: int, other: int) -> float:
+    """What a p-value of groups of ``one`` and ``other`` rows comes to at least, however many permutations are
+    drawn: there are only so many ways to part them, and of groups of one size each is there twice."""
+    ways = lgamma(one + other + 1) - lgamma(one + 1) - lgamma(other + 1)
+    return (1 + (one == other)) * exp(-ways)
 
 
 def sign_flip_p_values(

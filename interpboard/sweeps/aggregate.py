@@ -44,6 +44,7 @@ from interpboard.sweeps.said_of_rows import (
     check_columns_of_filter,
     in_no_group,
     most_common,
+    of_few_ways,
     of_missing,
     of_rows_twice,
     of_warnings,
@@ -221,7 +222,9 @@ def _difference(
     shown = f"{settings.group}={groups[0]} − {groups[1]}"
     rows = len(one) + len(other)
     made = _result(folder, name, found.axes, found.metric, arrays, rows, shown, settings, None)
-    return msgspec.structs.replace(made, neutral=0.0)  # whatever it is of one group
+    few = of_few_ways(len(one), len(other), settings.resamples)
+    # Neutral is 0, whatever it is of one group.
+    return msgspec.structs.replace(made, neutral=0.0, warnings=(*made.warnings, *few))
 
 
 def _of_sums(folder: SweepFolder, name: str, settings: AggregateSettings) -> Iterator[Result]:

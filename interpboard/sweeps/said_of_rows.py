@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from interpboard.datasets.row_expression import row_expression
 from interpboard.results import Result
+from interpboard.statistics.significance import smallest_p_value
 from interpboard.sweeps.finished_rows import Counts
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.row_results import OF_GROUPS
@@ -75,6 +76,17 @@ def in_no_group(results: Sequence[Result], column: str) -> list[str]:
                 of_groups += result.params["rows"]
     left = rows - of_groups if column and of_groups else 0
     return [f"{left:,} of {rows:,} rows have no {column}: they are in no group."] if left else []
+
+
+def of_few_ways(one: int, other: int, draws: int) -> list[str]:
+    """That groups of so many rows can be parted in too few ways for a small p-value."""
+    least = smallest_p_value(one, other)
+    if least <= 1 / draws:
+        return []
+    return [
+        f"Groups of {one:,} and {other:,} rows can be parted in few ways: the smallest p is about "
+        f"{least:.2g}."
+    ]
 
 
 def most_common(reasons: dict[str, int]) -> str:

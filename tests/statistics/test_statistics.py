@@ -9,7 +9,11 @@ import pytest
 
 from interpboard.statistics import means
 from interpboard.statistics.means import ENOUGH_ROWS, bootstrap_interval, too_few_rows
-from interpboard.statistics.significance import permutation_p_values, sign_flip_p_values
+from interpboard.statistics.significance import (
+    permutation_p_values,
+    sign_flip_p_values,
+    smallest_p_value,
+)
 
 RNG = np.random.default_rng(5)
 
@@ -88,6 +92,18 @@ def test_a_gap_is_not_tested() -> None:
     own, family = permutation_p_values(one, other, 50, seed=0)
     assert np.isnan([own[1], family[1]]).all()
     assert np.isfinite([own[0], family[0]]).all()
+
+
+def test_the_smallest_p_value_is_one_over_the_ways_to_part_the_rows() -> None:
+    for one, other in ((1, 36), (2, 2), (3, 3), (2, 5)):
+        parted = list(combinations(range(one + other), one))
+        rows = (
+            np.arange(one + other, dtype=float) ** 3
+        )  # no two ways have one difference but the opposite
+        sizes = [abs(rows[list(own)].mean() - np.delete(rows, own).mean()) for own in parted]
+        as_large = sum(size >= max(sizes) - 1e-9 for size in sizes)
+        assert smallest_p_value(one, other) == pytest.approx(as_large / len(parted))
+    assert smallest_p_value(50_000, 50_000) == 0
 
 
 def test_signs_drawn_in_blocks_are_those_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,3 +125,17 @@ def test_a_difference_of_groups_has_two_sides_around_0_whatever_it_is_of(tmp_pat
     top = lens.top(2, by=strongest_first(lens))
     assert [entry.value for entry in top] == [-0.75, 0.25]
     assert distances(lens)[0, 0] == 0.75
+
+
+@pytest.mark.parametrize("draws", [2000, 2])
+def test_a_difference_of_few_rows_says_how_small_a_p_value_can_be(
+    draws: int, tmp_path: Path
+) -> None:
+    rows = [{**row, "label": "A" if at else "B"} for at, row in enumerate(ROWS[:4])]
+    sweep(LM, put(tmp_path, rows), ["head_ablation"], tmp_path / "out", group="label")
+    found = aggregate(
+        SweepFolder.open(tmp_path / "out"), AggregateSettings(group="label", resamples=draws)
+    ).results
+    few = "3 and 1 rows can be parted in few ways: the smallest p is about 0.25."
+    said = [any(few in warning for warning in result.warnings) for result in found]
+    assert said == [False, False, False, draws == 2000]
