@@ -22,19 +22,24 @@ TOLERANCE: dict[torch.dtype, dict[str, float]] = {
 
 
 @cache
-def tiny_lm(family: str = "gpt2", dtype: torch.dtype = torch.float32) -> LanguageModel:
+def tiny_lm(
+    family: str = "gpt2", dtype: torch.dtype = torch.float32, biases: bool = False
+) -> LanguageModel:
     """A tiny random model, looked into, which takes 0.1 s and more. Shared: tests must leave it as it was."""
-    return LanguageModel.of(tiny_model(family, dtype), tiny_tokenizer(), f"tiny {family}")
+    return LanguageModel.of(
+        tiny_model(family, dtype, biases=biases), tiny_tokenizer(), f"tiny {family}"
+    )
 
 
 def case(
     family: str = "gpt2",
     dtype: torch.dtype = torch.float32,
     text: str = TEXT,
+    biases: bool = False,
     **request: Any,
 ) -> tuple[LanguageModel, PromptInfo, Metric]:
     """A model, a prompt and a resolved metric."""
-    lm = tiny_lm(family, dtype)
+    lm = tiny_lm(family, dtype, biases) if biases else tiny_lm(family, dtype)
     prompt = make_prompt(lm, text)
     return lm, prompt, resolve_metric(lm, prompt, MetricRequest(**request))
 

@@ -85,8 +85,11 @@ FAMILIES: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 
 
-def tiny_model(family: str = "gpt2", dtype: torch.dtype = torch.float32, seed: int = 0) -> Any:
-    """A random model of ``family``: 3 layers, 4 heads, d_model 32. Weights large enough to matter."""
+def tiny_model(
+    family: str = "gpt2", dtype: torch.dtype = torch.float32, seed: int = 0, biases: bool = False
+) -> Any:
+    """A random model of ``family``: 3 layers, 4 heads, d_model 32. Weights large enough to matter; with
+    ``biases`` those of linear maps too, which are 0 as initialised, and left out nobody would see."""
     torch.manual_seed(seed)
     model = FAMILIES[family]().eval()
     of_biases = torch.Generator().manual_seed(seed)
@@ -97,7 +100,7 @@ def tiny_model(family: str = "gpt2", dtype: torch.dtype = torch.float32, seed: i
                 parameter.mul_(4.0)
             elif "norm" in name or "ln_" in name:
                 parameter.add_(0.2 * torch.randn_like(parameter))
-            elif name.endswith("bias"):  # as initialised they are 0, and left out nobody would see
+            elif biases and name.endswith("bias"):
                 parameter.add_(0.2 * torch.randn(parameter.shape, generator=of_biases))
     return model.to(dtype)  # last, so that every format has the same numbers
 

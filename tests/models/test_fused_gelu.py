@@ -58,7 +58,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_edited_runs_are_those_of_plain_hooks(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lm, prompt, metric = case(family)
+    lm, prompt, metric = case(family, biases=True)
     assert lm.verified.fused_gelu == (FAMILIES[family],) * 3
     plainly = replace(
         lm, verified=replace(lm.verified, path="hooks", faster_parts=False, fused_gelu=())

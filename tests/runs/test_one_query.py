@@ -139,7 +139,7 @@ def _around(lm: LanguageModel, dtype: torch.dtype) -> list[Counterfactual]:
 def test_attention_that_reads_the_streams_makes_no_keys_and_equals_plain_hooked_forwards(
     dtype: torch.dtype, late: bool, attention: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lm, prompt, metric = case("gpt2", dtype, name="logprob", position=POSITION)
+    lm, prompt, metric = case("gpt2", dtype, biases=True, name="logprob", position=POSITION)
     assert lm.verified.absorbed
     hooks = replace(lm, verified=replace(lm.verified, path="hooks", faster_parts=False))
     add = torch.ones(1, lm.anatomy.d_model, dtype=dtype)
