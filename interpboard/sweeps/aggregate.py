@@ -117,8 +117,7 @@ def aggregate(
         )
         for result in results
     ]
-    names = ", ".join(Path(name).name for name in manifest.dataset)
-    prompt = PromptInfo(f"rows of {names}", (), ())
+    prompt = PromptInfo(f"rows of {', '.join(Path(n).name for n in manifest.dataset)}", (), ())
     return Document(model=manifest.model, prompt=prompt, results=tuple(marked))
 
 
@@ -220,9 +219,8 @@ def _difference(
         "p_family": family,
     }
     shown = f"{settings.group}={groups[0]} − {groups[1]}"
-    rows = len(one) + len(other)
+    rows, few = len(one) + len(other), of_few_ways(len(one), len(other), settings.resamples)
     made = _result(folder, name, found.axes, found.metric, arrays, rows, shown, settings, None)
-    few = of_few_ways(len(one), len(other), settings.resamples)
     # Neutral is 0, whatever it is of one group.
     return msgspec.structs.replace(made, neutral=0.0, warnings=(*made.warnings, *few))
 
@@ -319,5 +317,4 @@ def _neutral(folder: SweepFolder, name: str) -> float:
 
 
 def _known_mean(values: np.ndarray) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else None
+    return None if np.isnan(values).all() else float(np.nanmean(values))
