@@ -68,17 +68,18 @@ def absorbed(
         given: torch.Tensor = args[0] if args else kwargs["hidden_states"]
         if given.shape[:2] != (len(normed), 1):
             raise ValueError(f"one query of {len(normed)} rows is absorbed, not {given.shape[:2]}")
-        z = _attended(own, given[:, 0], normed, before)
+        z = attended_at_one(own, given[:, 0], normed, before)
         return own.resid_dropout(own.c_proj(z[:, None])), None
 
     with standing_in(attention, forward):
         yield
 
 
-def _attended(
-    own: Any, given: torch.Tensor, normed: torch.Tensor, before: KeysValues | None
+def attended_at_one(
+    own: Any, given: torch.Tensor, normed: torch.Tensor, before: KeysValues | None = None
 ) -> torch.Tensor:
-    """Head outputs [row, head · d_head] of the query that ``given`` [row, d_model] makes."""
+    """Head outputs [row, head · d_head] of the query that ``given`` [row, d_model] makes; the others as for
+    ``absorbed``."""
     heads, width = own.num_heads, own.head_dim
     of_q, of_k, of_v = own.c_attn.weight.split(own.split_size, dim=1)
     b_q, b_k, b_v = own.c_attn.bias.split(own.split_size)

@@ -85,7 +85,7 @@ def faster_forwards(part: nn.Module) -> Iterator[tuple[nn.Module, Forward]]:
 def has_a_forward_of_its_own(module: nn.Module) -> bool:
     """Whether it computes by another forward than its class's, and not by the faster one that stands in."""
     own = vars(module).get("forward")
-    return own is not None and not (isinstance(own, partial) and own.func is _linear)
+    return own is not None and not (isinstance(own, partial) and own.func in (_linear, _activated))
 
 
 def is_plain_map(module: nn.Module) -> bool:

@@ -10,7 +10,7 @@ is what makes a norm give zeros.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -45,14 +45,16 @@ class Tally:
         self._heard.append((place, lengths))
 
     @contextmanager
-    def over(self, anatomy: Anatomy) -> Iterator[None]:
+    def over(self, anatomy: Anatomy, unheard_inside: Sequence[int] = ()) -> Iterator[None]:
         """While open, a forward is heard: every layer's output, and what its attention projects.
 
-        Open it behind the hooks that edit: it then hears what they make.
+        Open it behind the hooks that edit: it then hears what they make. Of the layers ``unheard_inside``
+        what attention projects is told by whoever computes them.
         """
         with ExitStack() as stack:
             for index, layer in enumerate(anatomy.layers):
-                stack.enter_context(self.on_attention(anatomy, index))
+                if index not in unheard_inside:
+                    stack.enter_context(self.on_attention(anatomy, index))
                 stack.enter_context(self._on_output(layer, f"layer {index}"))
             yield
 

@@ -26,6 +26,8 @@ TOKENS_TOGETHER, SHARED_PASS = 4096, 3e10
 """Of prompts that share a pass on a CPU: tokens, and floating-point operations of all layers, at most."""
 TOKENS_BACK = {"cpu": 256, "cuda": 32768, "mps": 4096}
 """Tokens of a backward pass, at most: more were seen to save 7 % for twice the memory."""
+TOKENS_BACK_WHOLE = 400
+"""On a CPU where layers compute in one piece: each pass orders every weight for its product anew."""
 
 _FEW = 4
 
@@ -159,6 +161,8 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     a_layer = _for_a_backward_pass(lm) + 4 * lm.anatomy.n_heads * length
     fitting = _fitting(lm, lm.anatomy.n_layers * a_layer, sys.maxsize)
     most = TOKENS_BACK.get(lm.device.type, TOKENS_BACK["cpu"])
+    if lm.device.type == "cpu" and lm.verified.whole_layers:
+        most = max(most, TOKENS_BACK_WHOLE)
     return max(1, min(most, fitting, batch_limit() or most) // length)
 
 
@@ -186,13 +190,15 @@ def backward_pass_is_small(lm: LanguageModel, length: int, site: str) -> bool:
     return length <= _fitting(lm, lm.anatomy.n_layers * a_layer)
 
 
-def layers_are_recomputed(lm: LanguageModel, tokens: int) -> bool:
+def layers_are_recomputed(lm: LanguageModel, tokens: int, *, whole: bool = False) -> bool:
     """Whether a backward pass of so many ``tokens`` computes each layer anew instead of keeping all of them:
-    where keeping takes more than half a GiB (on a GPU only a quarter of what is free counts)."""
+    where keeping takes more than half a GiB (on a GPU only a quarter of what is free counts). ``whole``:
+    layers compute in one piece, and keep less."""
     if lm.verified.path != "replay":
         return False
     most = MEMORY_A_STEP if lm.device.type == "cpu" else sys.maxsize
-    return tokens > _fitting(lm, lm.anatomy.n_layers * _for_a_backward_pass(lm), most)
+    a_layer = _widest(lm) + 8 * lm.anatomy.d_model if whole else _for_a_backward_pass(lm)
+    return tokens > _fitting(lm, lm.anatomy.n_layers * a_layer, most)
 
 
 def keeps_all_attention(lm: LanguageModel, length: int) -> bool:

@@ -80,6 +80,7 @@ def test_noise_follows_its_seed_and_its_scale() -> None:
 def test_a_noisy_copy_more_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lm, prompt, metric = case("gpt2")
     monkeypatch.setitem(steps.TOKENS_BACK, "cpu", 1)  # a row a pass
+    monkeypatch.setattr(steps, "TOKENS_BACK_WHOLE", 1)
     copy, more = len(prompt.token_ids) * lm.anatomy.d_model * 4, 16
     for of, options in (("integrated_gradients", {"n_steps": 1}), ("saliency", {})):
         most = []

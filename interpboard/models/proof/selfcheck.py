@@ -52,6 +52,7 @@ from interpboard.models.proof.shortcuts import (
 from interpboard.models.proof.sites import ProofPrompts, prove_layer
 from interpboard.models.proof.streams import stream_sites
 from interpboard.models.proof.verified import Verified
+from interpboard.models.proof.whole_layers import whole_layers_agree
 from interpboard.models.sites import at_site
 from interpboard.models.training_mode import evaluating
 from interpboard.models.unembedding import residual_to_logits, run_body, unembed
@@ -158,6 +159,8 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         if replays
         else (),
         fewer_passes=fewer_passes_names(calls, kinds, layers_to_prove(kinds)) if replays else (),
+        whole_layers=replays
+        and whole_layers_agree(anatomy, calls, layers_to_prove(kinds), noise.elsewhere),
         faster_head=lens and not alone and faster_head_agrees(anatomy),
         alone=alone,
         by_layer=by_layer,

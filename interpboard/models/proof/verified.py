@@ -26,6 +26,8 @@ class Verified:
     ``faster_parts``: linear maps and activations of layers may compute by faster kernels, as
     may the unembedding (``faster_head``). ``fused_gelu``: by layer a linear map and the activation behind it
     that may be computed in one. ``fewer_passes``: by layer the norms and MLPs that may compute so.
+    ``whole_layers``: where gradients are taken a layer may be computed in one piece,
+    the last at one position.
     ``blocks``: a pattern computed some queries at a time is the pattern.
     ``alone``: what is computed beside a row, or behind a token, changes its numbers, so that every run
     is a batch of one row over the whole prompt. ``no_heads``: why there are none, where there are none.
@@ -52,6 +54,7 @@ class Verified:
     end_to_end: bool = False
     fused_gelu: tuple[FusedNames, ...] = ()
     fewer_passes: tuple[PassNames, ...] = ()
+    whole_layers: bool = False
     reads_all: bool = False  # the head reads all tokens' streams at once: their mean, their largest
 
     @property

@@ -20,6 +20,7 @@ from interpboard.models.partial_layer import mlp_at
 from interpboard.models.recomputed import layers_recomputed
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import read_by_head, run_body, unembed, unembed_some
+from interpboard.models.whole_layers import layers_whole, may_be_whole
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, require_passes, run_words
 from interpboard.runs.gradients.backward import gradients_of
@@ -60,12 +61,12 @@ def own_gradient(
     with (
         torch.enable_grad(),
         to_inputs(lm),
-        read_at_one(lm, metric.info.position),
         sparing(lm, leaf.shape[0] * leaf.shape[1]),
+        read_at_one(lm, metric.info.position),
         at_site(lm.anatomy, "embed", None, in_place_of(lm, leaf)),
     ):
         tally = Tally(len(leaf))
-        with tally.over(lm.anatomy):
+        with hearing(lm, tally, metric.info.position):
             values = metric_of_forward(lm, metric, ids)
         (gradient,) = gradients_of(values.sum(), leaf)
     require_passes(tally, lm, about, values, gradient)
@@ -158,7 +159,7 @@ def each_gradient(
     loop = Loop("gradients", count)
     while done < count:
         watch.step(done, count)
-        last = min(count, done + rows)
+        last = done + evenly(count - done, rows)
         if not loop.due(done, last - done):
             loop.skip(done, last - done, work=last - done, passes=last - done)
             done = last
@@ -182,6 +183,11 @@ def each_gradient(
     watch.step(count, count)
 
 
+def evenly(left: int, most: int) -> int:
+    """How many of those ``left`` the next pass takes, at most ``most``: no pass of few at the end."""
+    return -(-left // -(-left // most))
+
+
 def wide(tensor: torch.Tensor) -> torch.dtype:
     """What sums are kept in: float64 for float64, else float32."""
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
@@ -190,7 +196,8 @@ def wide(tensor: torch.Tensor) -> torch.dtype:
 @contextmanager
 def sparing(lm: LanguageModel, tokens: int) -> Iterator[None]:
     """While open, a backward pass of ``tokens`` that would keep much of every layer computes them anew."""
-    if not layers_are_recomputed(lm, tokens):
+    whole = lm.verified.whole_layers and all(map(may_be_whole, lm.anatomy.layers))
+    if not layers_are_recomputed(lm, tokens, whole=whole):
         yield
         return
     stream = tokens * lm.anatomy.d_model * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
@@ -206,11 +213,21 @@ def to_inputs(lm: LanguageModel) -> Iterator[None]:
         yield
 
 
+def hearing(lm: LanguageModel, tally: Tally, position: int) -> AbstractContextManager[None]:
+    """While open, a forward pass within ``to_inputs`` of which the logits at ``position`` are asked for is
+    heard by ``tally``; layers compute in one piece where the model proved that. Open it behind all hooks."""
+    if not lm.verified.whole_layers:
+        return tally.over(lm.anatomy)
+    return layers_whole(lm.anatomy, tally, position if lm.anatomy.label_head is None else None)
+
+
 def read_at_one(lm: LanguageModel, position: int) -> AbstractContextManager[None]:
     """While open, the last layer's MLP runs at ``position`` alone, where the model proved that this is enough
     for the logits there. Elsewhere the stream behind it is wrong."""
     if not lm.verified.mlp_at_one or lm.anatomy.label_head is not None:
         return nullcontext()
+    if lm.verified.whole_layers and may_be_whole(lm.anatomy.layers[-1]):
+        return nullcontext()  # ``hearing`` has the whole layer computed at that position
     return mlp_at(lm.anatomy.before_mlp[-1], position)
 
 

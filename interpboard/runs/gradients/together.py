@@ -15,6 +15,7 @@ from interpboard.results import PromptInfo
 from interpboard.runs.finite import require_passes, run_words
 from interpboard.runs.gradients.backward import gradients_of
 from interpboard.runs.gradients.embeddings import (
+    hearing,
     in_place_of,
     prompt_embeddings,
     read_at_one,
@@ -71,12 +72,12 @@ def _gradients(lm: LanguageModel, asked: Sequence[_Asked]) -> Gradient:
     with (
         torch.enable_grad(),
         to_inputs(lm),
-        read_at_one(lm, asked[0][1].info.position),
         sparing(lm, leaf.shape[0] * leaf.shape[1]),
+        read_at_one(lm, asked[0][1].info.position),
         at_site(lm.anatomy, "embed", None, in_place_of(lm, leaf)),
     ):
         tally = Tally(len(leaf))
-        with tally.over(lm.anatomy):
+        with hearing(lm, tally, asked[0][1].info.position):
             values = _metrics_of_forward(lm, [metric for _, metric in asked], ids)
         (gradient,) = gradients_of(values.sum(), leaf)
     require_passes(tally, lm, about, values, gradient)
