@@ -15,6 +15,7 @@ from dataclasses import replace
 import torch
 
 from interpboard.models.end_to_end import Laid, replay_laid
+from interpboard.models.faster_passes import faster_passes
 from interpboard.models.sites import at_site
 from interpboard.runs.batch import Batch, LastLayer
 from interpboard.runs.edit_indices import dimensions_at
@@ -75,6 +76,13 @@ class EndToEnd(Batch):
     ) -> None:
         super().__init__(run, rows, base, min(firsts), stop)
         self.firsts = firsts
+
+    @torch.no_grad()
+    def ends(self, position: int, watch: Watch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The last stream [row, d_model] at ``position``, and whether a row is finite everywhere [row]."""
+        with faster_passes(self.run.lm.anatomy, self.run.lm.verified):
+            end = self._replayed(position, watch)
+        return end, self.tally.finite_on(end.device)
 
     def through_layers(
         self, starts: Sequence[int], position: int, watch: Watch

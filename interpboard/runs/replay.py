@@ -27,6 +27,7 @@ from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch
 from interpboard.runs.edits import Counterfactual, first_of
 from interpboard.runs.end_to_end import EndToEnd, lie_end_to_end
+from interpboard.runs.ends import Ends
 from interpboard.runs.finite import count_not_finite
 from interpboard.runs.joins import joins_at, keeps_attention, started_late
 from interpboard.runs.kept import AskedCells, mark_of
@@ -61,7 +62,7 @@ def evaluate(
     """The metric [counterfactual] of each counterfactual, in float64; NaN where its run is not finite.
 
     ``base`` [counterfactual]: the row of the run that each starts from; row 0 unless given.
-    ``on_values(indices, values)`` hears each batch as it is done; ``watch`` is asked before each layer.
+    ``on_values(indices, values)`` hears a batch or a few as they are done; ``watch`` is asked before a layer.
     Batches are cut by tokens: ``tokens_a_step``, or as many as were seen to take under 0.2 s.
 
     Raises ``BadParameter`` for a counterfactual without edits or outside the model, ``Unsupported``
@@ -127,6 +128,7 @@ def evaluate(
     with large_blocks_reused(size.largest_block(len(order) * a_row, a_row)):
         done, spent = 0, 0.0
         loop = Loop("edited runs", len(order))
+        ends = Ends(metric, together=laid and loop.rehearsal is None)
         if watch.speed is not None and order:
             few = sorted(order[: step(0, trial=True)], key=joins)
             if not watch.speed.known and len(few) * TRIED_OF <= len(order):
@@ -152,13 +154,14 @@ def evaluate(
             started = time.perf_counter()
             try:
                 with any_shape(run.lm.device):
-                    found = batch.metric(metric, watch)
+                    last = done + len(chosen) == len(order)
+                    known, found = ends.after(batch, chosen, watch, last=last)
             except RuntimeError as error:
                 check_smaller_may_fit(error, len(chosen))
                 size.halve(tokens)
                 continue
-            values[chosen] = back(found.double())[0].numpy()
-            count_not_finite(int(np.isnan(values[chosen]).sum()))
+            values[known] = back(found.double())[0].numpy()
+            count_not_finite(int(np.isnan(values[known]).sum()))
             loop.took(done, share)
             took = time.perf_counter() - started
             size.took(took, layers - starts[0], tokens)
@@ -168,9 +171,9 @@ def evaluate(
             if watch.speed is not None:
                 watch.speed.took(float(work[done - 1] - (work[begun - 1] if begun else 0)), took)
             if watch.kept is not None and asked is not None:
-                watch.kept.take(asked, chosen, values[chosen])
-            if on_values is not None:
-                on_values(chosen, values[chosen])
+                watch.kept.take(asked, known, values[known])
+            if on_values is not None and known:
+                on_values(known, values[known])
         loop.close()
         watch.step(before + done, before + len(order))
     if watch.kept is not None and asked is not None:

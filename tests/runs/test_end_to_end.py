@@ -17,10 +17,11 @@ from interpboard.models.proof.end_to_end import end_to_end_agrees
 from interpboard.models.proof.rounding import ONE_STEP
 from interpboard.models.proof.selfcheck import random_prompts
 from interpboard.patching.causal_tracing import causal_trace
-from interpboard.runs import replay
+from interpboard.runs import ends, replay
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.end_to_end import EndToEnd, lie_end_to_end
 from interpboard.runs.joins import started_late
+from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run, record
 from interpboard.runs.replay import evaluate
 from tests.lm import case, fingerprint
@@ -192,3 +193,38 @@ def test_the_proof_sees_rows_at_wrong_places(fault: str, monkeypatch: pytest.Mon
     else:
         monkeypatch.setattr(LayerCall, "mask_of", lambda *_args: None)
     assert not _proved(model)
+
+
+def test_the_metric_of_several_steps_is_computed_at_once_and_told_once(
+    laid: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompt, metric = case("gpt2", name="logprob", position=POSITION)
+    run = record(lm, prompt, edits=_noised(lm.anatomy.d_model, torch.float32))
+    cells = _cells(lm, torch.float32)[::2] * 6
+    base = [row for row in range(6) for _ in range(len(cells) // 6)]
+    sizes: list[int] = []
+    own = ends.metric_of_residual
+
+    def fails_once(some: Run, streams: torch.Tensor, asked: Metric) -> torch.Tensor:
+        sizes.append(len(streams))
+        if len(sizes) == 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return own(some, streams, asked)
+
+    monkeypatch.setattr(ends, "metric_of_residual", fails_once)
+    told: dict[int, float] = {}
+
+    def hear(indices: list[int], values: np.ndarray) -> None:
+        assert not set(indices) & set(told)
+        told.update(zip(indices, values.tolist(), strict=True))
+
+    found = evaluate(run, cells, metric, base=base, on_values=hear, tokens_a_step=64)
+    assert sorted(told) == list(range(len(cells)))
+    np.testing.assert_array_equal([told[i] for i in range(len(cells))], found)
+    taken = sizes[:1] + sizes[2:]
+    assert sum(taken) == len(cells)
+    assert len(taken) < len(laid) / 2
+    monkeypatch.setattr(ends, "TOGETHER", 1)
+    each = evaluate(run, cells, metric, base=base)
+    np.testing.assert_allclose(found, each, rtol=1e-5)
+    assert np.ptp(found) > 1e-2
