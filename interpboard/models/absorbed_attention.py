@@ -30,6 +30,11 @@ _WIDE = (torch.float32, torch.float64)
 def may_absorb(attention: nn.Module, call: LayerCall, position: int) -> bool:
     """Whether ``attention`` is of the class that is known, no more than that now, and the query at
     ``position`` sees all that comes before."""
+    return is_plain(attention) and _sees_all(call, position)
+
+
+def is_plain(attention: nn.Module) -> bool:
+    """Whether ``attention`` is of the class that is known, and no more than that now."""
     own: Any = attention
     if (type(own).__module__, type(own).__name__) != (_MODULE, _CLASS) or own.is_cross_attention:
         return False
@@ -41,7 +46,17 @@ def may_absorb(attention: nn.Module, call: LayerCall, position: int) -> bool:
     plain = all(type(p) is nn.Parameter and p.dtype in _WIDE for p in (made.weight, made.bias))
     if not plain or made.weight.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
-    return own.config._attn_implementation in _PLAIN and _sees_all(call, position)
+    return own.config._attn_implementation in _PLAIN
+
+
+def keys_and_values_from(attention: nn.Module, normed: torch.Tensor) -> KeysValues:
+    """What ``attention``, which ``is_plain``, makes of the ``normed`` [row, pos, d_model] it is given: [row,
+    head, pos, d_head] each. Of three thirds of its map these are two."""
+    own: Any = attention
+    begin, made = own.split_size, own.c_attn
+    rows = torch.addmm(made.bias[begin:], normed.flatten(0, 1), made.weight[:, begin:])
+    both = rows.view(*normed.shape[:2], 2, own.num_heads, own.head_dim).permute(2, 0, 3, 1, 4)
+    return both[0], both[1]
 
 
 def _sees_all(call: LayerCall, position: int) -> bool:

@@ -12,9 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
+from interpboard.models.absorbed_attention import is_plain, keys_and_values_from
 from interpboard.models.calls import ALIBI, CACHES, LayerCall, hidden_of
 from interpboard.models.crossing import to_device
+from interpboard.models.faster_parts import products_are_faster
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import EnoughSeen, KeysValues, Prefix, StoppingCache
 
@@ -83,9 +86,18 @@ def closed(mask: torch.Tensor) -> float:
     return False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
 
 
-def keys_and_values_of(call: LayerCall, hidden: torch.Tensor) -> KeysValues:
+def keys_and_values_of(
+    call: LayerCall, hidden: torch.Tensor, attention: nn.Module | None = None
+) -> KeysValues:
     """What the layer makes of ``hidden`` [row, node, d_model], [row, kv_head, node, d_head] each; it is run
-    no further than that. Raises ``ValueError`` for one that asks its cache for nothing."""
+    no further than that. Raises ``ValueError`` for one that asks its cache for nothing.
+
+    ``attention``: the layer's, where it was proved that keys and values are a linear map of what it is given
+    (``Verified.absorbed``). As long as it is no more than its class, no queries are made.
+    """
+    if attention is not None and is_plain(attention) and not products_are_faster():
+        base = torch.zeros(len(hidden), dtype=torch.long, device=call.device)
+        return keys_and_values_from(attention, call.given_to(attention, hidden, base, 0))
     cache = StoppingCache()
     arguments = {**call.arguments, _MASK: _expanded(call.arguments[_MASK], len(hidden))}
     try:

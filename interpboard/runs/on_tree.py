@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 
 from interpboard.models.calls import LayerCall
 from interpboard.models.crossing import back, to_device
@@ -143,7 +145,7 @@ def _tree(run: Run, nodes: PrefixTree, metrics: Sequence[Metric]) -> _Tree:
     something else there by itself."""
     ends = nodes.nodes[range(len(metrics)), [metric.info.position for metric in metrics]]
     last = run.calls[-1]
-    made = keys_and_values_of(last, last.hidden[:])
+    made = keys_and_values_of(last, last.hidden[:], _linear_attention(run))
     at_ends = called_at(last, last.hidden[:][:, ends], ends, made)
     if not agrees(at_ends, run.resid_final[:, ends].to(at_ends.device)):
         raise ValueError("the last layer gives something else at the ends of a tree")
@@ -204,7 +206,8 @@ class _TreeBatch(Batch):
         call = self.run.calls[-1]
         attending = len(hidden) - len(joining)
         # Before any edit is made in the layer: all of them lie behind its attention.
-        self._made = keys_and_values_of(call, hidden[:attending]) if attending else None
+        made = partial(keys_and_values_of, attention=_linear_attention(self.run))
+        self._made = made(call, hidden[:attending]) if attending else None
         self.only_ends = True
         ends = to_device(self.ends, hidden.device)
         return self._layer(len(self.run.calls) - 1, hidden[:, ends], joining, 0)
@@ -217,6 +220,11 @@ class _TreeBatch(Batch):
     def _kept_heads(self, z: Kept, rows: list[int]) -> torch.Tensor:
         kept = super()._kept_heads(z, rows)
         return kept[:, to_device(self.ends, kept.device)] if self.only_ends else kept
+
+
+def _linear_attention(run: Run) -> nn.Module | None:
+    """The last layer's, where keys and values were proved to be a linear map of what it is given."""
+    return run.lm.anatomy.attention[-1] if run.lm.verified.absorbed else None
 
 
 def _of_metrics(lm: LanguageModel, ended: torch.Tensor, metrics: Sequence[Metric]) -> torch.Tensor:

@@ -21,6 +21,7 @@ from interpboard.models.memory import memory_named
 from interpboard.patching.subject import find_subject
 from interpboard.registry import ANALYSES, find_analysis
 from interpboard.results import Chat, Message, MetricRequest, PromptInfo, Result
+from interpboard.runs.baselines import know_baselines
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.labels import logit_name
 from interpboard.runs.metrics import Metric, metric_for
@@ -115,6 +116,10 @@ def _work_together(
             task.prepared += time.perf_counter() - since
             ready.append(task)
     yield from failed
+    since = time.perf_counter()
+    know_baselines([task.metric for task in ready if task.metric is not None])
+    for task in ready:
+        task.prepared += (time.perf_counter() - since) / len(ready)
     known = _of_all(together, ready, watch)
     for task in ready:
         with sharing(together):

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from interpboard.models import tree_calls
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.registry import ANALYSES
@@ -230,6 +232,46 @@ def test_a_tree_that_gives_something_else_is_not_used(
     shared = Together(lm, prompts)
     assert evaluate_together(shared, prompts, cells_of(lm), metrics) is None
     assert evaluate_together(shared, prompts, cells_of(lm), metrics) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.usefixtures("changed_on_purpose")
+def test_keys_of_a_tree_are_made_without_queries_and_wherever_that_is_not_known_as_ever(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_calls, "products_are_faster", lambda: False)
+    lm = tiny_lm("gpt2", dtype, biases=True)
+    assert lm.verified.absorbed
+    prompts, metrics = asked_of(lm)
+    cells, attention = cells_of(lm), lm.anatomy.attention[-1]
+    made: list[int] = []
+    real = tree_calls.keys_and_values_from
+
+    def counted(part: nn.Module, normed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        made.append(len(normed))
+        return real(part, normed)
+
+    monkeypatch.setattr(tree_calls, "keys_and_values_from", counted)
+    found = evaluate_together(Together(lm, prompts), prompts, cells, metrics)
+    assert found is not None
+    joining = 2  # edited in the last layer alone: they keep their attention
+    assert made == [1, len(cells) - joining]
+    # Somebody makes keys otherwise since the model was opened: what stands there now is asked.
+    own, seen = attention.c_attn, []
+    handle = own.register_forward_hook(lambda *_args: seen.append(None))
+    try:
+        with_queries = evaluate_together(Together(lm, prompts), prompts, cells, metrics)
+    finally:
+        handle.remove()
+    assert seen
+    assert len(made) == 2
+    assert with_queries is not None
+    np.testing.assert_allclose(
+        found, with_queries, rtol=0, atol=1e-5 if dtype == torch.float32 else 1e-12
+    )
+    # Keys and values exchanged: no answer.
+    monkeypatch.setattr(tree_calls, "keys_and_values_from", lambda *given: real(*given)[::-1])
+    assert evaluate_together(Together(lm, prompts), prompts, cells, metrics) is None
 
 
 def test_a_prompt_whose_edited_run_overflows_leaves_the_others_to_themselves() -> None:
