@@ -2,8 +2,8 @@
 
 What is proved of a model at load holds for these. Who puts another ``forward``, another module, or a hook
 within a layer or at the head into it afterwards has a model of which nothing is known: shortcuts may pass by
-what was put in. Hooks on a layer as a whole, on the embeddings or on the model are called by every run.
-Values of weights are no part of it, nor the mode.
+what was put in. Hooks on a layer as a whole or on the embeddings are called by every run. Values of weights
+are no part of it, nor the mode.
 """
 
 from __future__ import annotations
@@ -38,15 +38,12 @@ class _Part(NamedTuple):
 
 
 class AsOpened:
-    """The model as it is now, with ``layers`` and what its ``head`` is made of."""
+    """The model as it is now. ``called``: the modules that every run calls as a whole."""
 
-    def __init__(
-        self, model: nn.Module, layers: Iterable[nn.Module], head: Iterable[nn.Module]
-    ) -> None:
-        layers = set(layers)
-        inner = {part for each in (*layers, *head) for part in each.modules()} - layers
+    def __init__(self, model: nn.Module, called: Iterable[nn.Module]) -> None:
+        any_hooks = set(called)
         self._model = model
-        self._parts = [_part(module, module in inner) for module in model.modules()]
+        self._parts = [_part(module, module not in any_hooks) for module in model.modules()]
         self._forwards = {part.of_class: part.of_class.forward for part in self._parts}
         self._everywhere = _on_every_module()
 

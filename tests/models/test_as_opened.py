@@ -155,11 +155,11 @@ def test_a_hook_on_every_module_is_refused() -> None:
 
 
 @pytest.mark.parametrize("family", INNER)
-def test_hooks_on_the_embedding_a_layer_and_the_body_take_part_in_every_run(family: str) -> None:
+def test_hooks_on_the_embedding_and_on_layers_take_part_in_every_run(family: str) -> None:
     lm = opened(tiny_model(family, torch.float64))
     anatomy = lm.anatomy
-    for module in (anatomy.embedding, *anatomy.layers, anatomy.base):
-        handle = module.register_forward_hook(_of_a_stream)
+    for module in (anatomy.embedding, *anatomy.layers):
+        handle = module.register_forward_hook(lambda _m, _args, output: _grown(output))
         assert off_plain_hooks(lm) < 1e-10
         handle.remove()
     for layer in anatomy.layers:
@@ -168,11 +168,14 @@ def test_hooks_on_the_embedding_a_layer_and_the_body_take_part_in_every_run(fami
         handle.remove()
 
 
-def _of_a_stream(_module: Any, _args: Any, output: Any) -> Any:
-    if isinstance(output, torch.Tensor):
-        return 1.3 * output
-    output.last_hidden_state = 1.3 * output.last_hidden_state
-    return output
+def test_hooks_on_the_whole_model_are_refused() -> None:
+    """Where a few tokens' logits are asked for, they would be handed these alone."""
+    lm = opened(tiny_model("llama"))
+    for module, path in ((lm.model, "It"), (lm.anatomy.base, "Its module model")):
+        handle = module.register_forward_hook(lambda *_: None)
+        with pytest.raises(Unsupported, match=f"{path} has other hooks"):
+            analyze(lm, TEXT, ["logit_lens"])
+        handle.remove()
 
 
 def test_layers_that_were_changed_alike_are_each_proved() -> None:
