@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -130,13 +130,20 @@ def _layer_by_layer(evaluator: EdgeEvaluator, batch: ExampleBatch, begin: Begin)
     wiring, anatomy = evaluator.wiring, evaluator.wiring.lm.anatomy
     calls: list[LayerCall] = []
     ends: list[torch.Tensor] = []
+    begun: list[torch.Tensor] = []
+
+    def start(hidden: torch.Tensor) -> torch.Tensor:
+        begun.append(begin(hidden.detach()).clone())
+        return begun[0]
+
     with torch.no_grad(), ExitStack() as stack:
-        start = lambda hidden: begin(hidden.detach()).clone()  # noqa: E731
         stack.enter_context(at_site(anatomy, "resid_pre", 0, start))
         stack.enter_context(recording_calls(anatomy, calls))
         stack.enter_context(at_site(anatomy, "resid_post", anatomy.n_layers - 1, ends.append))
         with refusing(wiring.lm, "A run of the circuit's dataset", len(batch.clean)):
             run_body(anatomy, batch.clean)
+    # Calls are recorded in front of all hooks, and a replay has this one no more.
+    calls[0] = replace(calls[0], hidden=calls[0].keeper.keep(begun.pop()))
     with torch.enable_grad(), frozen(wiring.lm.model):
         end = ends.pop().requires_grad_()
         value = evaluator.of_output(batch, end).sum()
