@@ -1,4 +1,4 @@
-"""RMS norms and gated MLPs in fewer passes: what the modules give, or they are not taken so."""
+"""Norms, gated MLPs and attention in fewer passes: what the modules give, or they are not taken so."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers.models.llama.modeling_llama import LlamaMLP, LlamaRMSNorm
+from transformers.models.llama.modeling_llama import LlamaAttention, LlamaMLP, LlamaRMSNorm
 
 from interpboard.models.anatomy import find_anatomy
 from interpboard.models.faster_passes import faster_passes
-from interpboard.models.fewer_passes import RmsNorm, Standin
+from interpboard.models.fewer_passes import RmsNorm
 from interpboard.models.proof.selfcheck import self_check
+from interpboard.models.standin import Standin
 from interpboard.runs.edits import Edit
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
@@ -24,7 +25,7 @@ from tests.tiny import tiny_model
 _NORMS = {"input_layernorm", "post_attention_layernorm"}
 # Keys that share, biases, norms of queries and keys, norms behind; a gate and an MLP in one map, experts.
 FAMILIES = {
-    "llama": {*_NORMS, "mlp"}, "mistral": {*_NORMS, "mlp"}, "qwen2": {*_NORMS, "mlp"},
+    "llama": {*_NORMS, "mlp", "self_attn"}, "mistral": {*_NORMS, "mlp"}, "qwen2": {*_NORMS, "mlp"},
     "qwen3": {*_NORMS, "mlp", "self_attn.q_norm", "self_attn.k_norm"},
     "olmo2": {
         "mlp", "self_attn.q_norm", "self_attn.k_norm", "post_attention_layernorm",
@@ -61,6 +62,9 @@ def test_edited_runs_are_those_of_plain_hooks(family: str, monkeypatch: pytest.M
         *((Edit("z", layer, "zero", head=1),) for layer in range(3)),
         (Edit("resid_pre", 1, "zero", positions=(2,)),),
         (Edit("mlp_out", 0, "zero", positions=(1, 2)),),
+        (Edit("q", 1, "zero", head=1, positions=(5, 6)),),
+        (Edit("k", 1, "zero", head=0),),
+        (Edit("pattern", 1, "block", head=2, keys=(0, 3)),),
     ]
     if family != "mixtral":
         edits.append((Edit("neuron", 1, "zero", positions=(1, 2)),))
@@ -69,6 +73,7 @@ def test_edited_runs_are_those_of_plain_hooks(family: str, monkeypatch: pytest.M
     found = evaluate(record(lm, prompt), edits, metric)
     assert "RmsNorm" in seen
     assert ("GatedMlp" in seen) == ("mlp" in FAMILIES[family])
+    assert ("RotaryAttention" in seen) == ("self_attn" in FAMILIES[family])
     size = max(1.0, float(metric.clean_logits.abs().max()))
     np.testing.assert_allclose(found, known, atol=1e-5 * size)
     assert np.abs(known - metric.baseline).max() > 1e-3  # the edits do something
@@ -119,6 +124,32 @@ def test_a_gradient_and_whoever_looks_between_have_each_by_itself(
     assert seen == ["GatedMlp"]
 
 
+def test_who_looks_at_queries_before_they_are_turned_keeps_them_as_they_were() -> None:
+    lm, _, _ = case("llama")
+    ids = torch.arange(6)[None]
+    query: Any = lm.model.model.layers[1].self_attn.q_proj
+    looked: list[torch.Tensor] = []
+    handle = query.register_forward_hook(lambda _m, _a, out: looked.append(out))
+    with torch.no_grad():
+        lm.model(input_ids=ids)
+        with faster_passes(lm.anatomy, lm.verified):
+            lm.model(input_ids=ids)
+    handle.remove()
+    plain, found = looked
+    torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_of_the_last_layer_no_queries_are_made_but_the_one_that_is_read() -> None:
+    lm, prompt, metric = case("llama")
+    made: list[int] = []
+    query: Any = lm.anatomy.layers[-1].self_attn.q_proj
+    run = record(lm, prompt)
+    handle = query.register_forward_pre_hook(lambda _m, args: made.append(args[0].shape[1]))
+    evaluate(run, [(Edit("z", 0, "zero", head=1),)], metric)
+    handle.remove()
+    assert made == [1]
+
+
 @pytest.mark.parametrize("size", [1e-30, 1e-3, 1.0, 1e18, 1e25])
 def test_a_norm_is_its_formula_at_every_size(size: float) -> None:
     norm = LlamaRMSNorm(8, eps=1e-5)
@@ -154,13 +185,32 @@ def _clipped(self: Any, hidden: torch.Tensor) -> torch.Tensor:
     return self.down_proj(gate * self.up_proj(hidden))  # type: ignore[no-any-return]
 
 
+_attention = LlamaAttention.forward
+
+
+def _unturned(self: Any, hidden_states: torch.Tensor, **given: Any) -> Any:
+    cos, sin = given.pop("position_embeddings")
+    cos = cos + 0.01 * (1 - cos)
+    return _attention(self, hidden_states, position_embeddings=(cos, sin), **given)
+
+
+def _sharper(self: Any, hidden_states: torch.Tensor, **given: Any) -> Any:
+    own, self.scaling = self.scaling, 1.01 * self.scaling
+    try:
+        return _attention(self, hidden_states, **given)
+    finally:
+        self.scaling = own
+
+
 @pytest.mark.parametrize(
     ("of", "forward", "left"),
     [
-        (LlamaRMSNorm, _centred, {"mlp"}),
-        (LlamaRMSNorm, _other_epsilon, {"mlp"}),
-        (LlamaMLP, _steeper, _NORMS),
-        (LlamaMLP, _clipped, _NORMS),
+        (LlamaRMSNorm, _centred, {"mlp", "self_attn"}),
+        (LlamaRMSNorm, _other_epsilon, {"mlp", "self_attn"}),
+        (LlamaMLP, _steeper, {*_NORMS, "self_attn"}),
+        (LlamaMLP, _clipped, {*_NORMS, "self_attn"}),
+        (LlamaAttention, _unturned, {*_NORMS, "mlp"}),
+        (LlamaAttention, _sharper, {*_NORMS, "mlp"}),
     ],
 )
 def test_a_module_that_is_not_what_its_parts_say_is_left_alone(
@@ -188,5 +238,5 @@ def test_a_module_that_became_more_than_its_class_is_left_alone(
         seen = _took(monkeypatch)
         with faster_passes(anatomy, verified):
             found = model(input_ids=ids).logits
-    assert sorted(seen) == ["GatedMlp"] * 2 + ["RmsNorm"] * 5
+    assert sorted(seen) == ["GatedMlp"] * 2 + ["RmsNorm"] * 5 + ["RotaryAttention"] * 3
     torch.testing.assert_close(found, known, rtol=1e-4, atol=1e-5)
