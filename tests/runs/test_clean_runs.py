@@ -26,12 +26,13 @@ from interpboard.results import MetricRequest, Result
 from interpboard.runs import clean_runs, steps
 from interpboard.runs.clean_runs import CleanRuns
 from interpboard.runs.finite import prompt_logits
+from interpboard.runs.gradients.embeddings import own_gradient, prompt_embeddings
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.shared import sharing
 from interpboard.runs.watch import SILENT
-from tests.lm import TEXT, tiny_lm
+from tests.lm import TEXT, case, tiny_lm
 from tests.mixtures import mixture
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -295,3 +296,18 @@ def test_what_the_next_request_does_not_read_makes_room_for_it_before_it_begins(
     begin(lm, TEXT, "saliency", MetricRequest(), {}, runs=runs)
     begin(lm, CORRUPTED, "saliency", MetricRequest(), {}, runs=runs)
     assert beside == [True, False]
+
+
+def test_a_gradient_is_that_of_the_metric_and_of_the_embeddings_that_it_is_asked_of() -> None:
+    lm, prompt, metric = case("gpt2", torch.float64)
+    other = resolve_metric(lm, prompt, MetricRequest("logprob", "#7"))
+    runs, embeddings = CleanRuns(lm), prompt_embeddings(lm, prompt)[None]
+    assert runs.logits(lm, prompt, -1) is not None
+    for asked in (metric, other, metric):
+        found, expected = (
+            runs.gradient(lm, prompt, asked, embeddings),
+            own_gradient(lm, prompt, asked, embeddings),
+        )
+        assert found is not None
+        torch.testing.assert_close(found, expected)
+    assert runs.gradient(lm, prompt, metric, 0.9 * embeddings) is None
