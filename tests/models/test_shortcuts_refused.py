@@ -20,8 +20,8 @@ _OFF = 1.01
 
 
 def _absorbed(patch: pytest.MonkeyPatch) -> None:
-    own = absorbed_attention._attended
-    patch.setattr(absorbed_attention, "_attended", lambda *given: _OFF * own(*given))
+    own = absorbed_attention.attended_at_one
+    patch.setattr(absorbed_attention, "attended_at_one", lambda *given: _OFF * own(*given))
 
 
 def _one_query(patch: pytest.MonkeyPatch) -> None:
