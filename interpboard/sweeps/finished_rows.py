@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -18,10 +18,10 @@ class Counts(msgspec.Struct):
 
 
 class FinishedRows:
-    """Ids that are there, 8 bytes each: a million take 8 MB."""
+    """Ids that are there, 8 bytes each: a million take 8 MB. ``by_analysis``: how many are of each."""
 
-    def __init__(self, numbers: np.ndarray, counts: Counts) -> None:
-        self._numbers, self.counts = numbers, counts
+    def __init__(self, numbers: np.ndarray, counts: Counts, by_analysis: Mapping[str, int]) -> None:
+        self._numbers, self.counts, self.by_analysis = numbers, counts, by_analysis
 
     def __contains__(self, id: str) -> bool:
         number = np.uint64(int(id[:16], 16))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO
@@ -192,17 +193,19 @@ class SweepFolder:
 
     def finished(self) -> FinishedRows:
         """The ids that are there, those to be tried again left out, and how many failed and why."""
-        parts, counts = [], Counts()
+        parts, counts, by_analysis = [], Counts(), Counter[str]()
         for part in self.parts():
-            table = self._read(part, ["id", "error", "again"])
-            parts.append(numbers_of_ids(_final(table)["id"].to_pylist()))
+            table = self._read(part, ["id", "analysis", "error", "again"])
+            final = _final(table)
+            parts.append(numbers_of_ids(final["id"].to_pylist()))
+            by_analysis.update(final["analysis"].to_pylist())
             counts.done += len(table)
             for error in table["error"].to_pylist():
                 if error:
                     counts.failed += 1
                     counts.reasons[error] = counts.reasons.get(error, 0) + 1
         return FinishedRows(
-            np.unique(np.concatenate(parts)) if parts else numbers_of_ids([]), counts
+            np.unique(np.concatenate(parts)) if parts else numbers_of_ids([]), counts, by_analysis
         )
 
     def leave_passing(self) -> int:

@@ -22,8 +22,9 @@ IN_MEMORY = 1 << 27  # bytes; what is larger stands in a file that the system pa
 ResultsOf = Callable[[str], Iterable[RowResult]]
 """The results of an analysis, by its name."""
 
-HELD_MOST, _A_ROW = 1 << 25, 1 << 11
-"""Bytes of rows that are held to be gone through again, and what a row has besides its values, about."""
+HELD_MOST, _A_ROW, _A_WORD = 1 << 25, 1 << 11, 1 << 6
+"""Bytes of rows that are held to be gone through again; what a row has besides its values and texts, about;
+and what a short text, a label or a role, has in a tuple."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def rows_by_analysis(folder: SweepFolder) -> ResultsOf:
     size = 0
     for result in folder.results():
         held.setdefault(result.analysis, []).append(result)
-        size += result.values.nbytes + _A_ROW
+        size += _bytes_of(result)
         if size > HELD_MOST:
             return folder.results
     return lambda analysis: held.get(analysis, ())
@@ -59,10 +60,18 @@ def held_if_little(rows: Callable[[], Iterable[RowResult]]) -> Callable[[], Iter
     held, size = [], 0
     for row in rows():
         held.append(row)
-        size += row.values.nbytes + _A_ROW
+        size += _bytes_of(row)
         if size > HELD_MOST:
             return rows
     return lambda: held
+
+
+def _bytes_of(row: RowResult) -> int:
+    """What ``row`` takes in memory, about: of a long prompt labels and roles are more than the values."""
+    words = len(row.roles) + sum(len(axis.labels) for axis in row.axes)
+    texts = (row.text, row.error, *row.warnings, *row.columns.values())
+    written = sum(len(text) for text in texts if isinstance(text, str))
+    return _A_ROW + row.values.nbytes + _A_WORD * words + written
 
 
 def by_roles(sweep_align: str, rows: Callable[[], Iterable[RowResult]], align: str = "") -> bool:

@@ -51,7 +51,7 @@ class Shards:
         self.clear()
         held: list[MissingRow] = []
         number = total = 0
-        of = _missing_at_most(folder, finished)
+        of = _missing_about(folder, finished)
 
         def flush() -> None:
             nonlocal number
@@ -116,10 +116,13 @@ def results_of_shard(
         yield found
 
 
-def _missing_at_most(folder: SweepFolder, finished: FinishedRows) -> int | None:
-    """How many rows have something missing, if none has a part of what is asked; None: nobody counted."""
-    rows, asked = folder.manifest.rows, len(folder.manifest.request.analyses)
-    return None if rows is None else max(0, rows - len(finished) // asked)
+def _missing_about(folder: SweepFolder, finished: FinishedRows) -> int | None:
+    """How many rows lack the analysis that most lack; None: nobody counted. Those are all that lack any
+    where rows were swept in their order, whatever analyses were asked for since."""
+    rows, there = folder.manifest.rows, finished.by_analysis
+    if rows is None:
+        return None
+    return max(0, rows - min(there.get(name, 0) for name in folder.manifest.request.analyses))
 
 
 def rows_a_shard(left: int | None, workers: int) -> int:

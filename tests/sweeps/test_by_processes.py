@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from interpboard.cli import sweeping
 from interpboard.cli.compute import ModelChoice
@@ -175,6 +176,26 @@ def test_what_is_left_of_a_sweep_is_divided_and_not_one_shard_of_the_first_size(
     assert missing == 16
     assert pace.rows == ROWS - 16
     assert len(shards.places()) == 2
+
+
+def test_where_an_analysis_is_added_to_a_sweep_its_rows_are_in_as_few_shards_as_those_of_a_new_one(
+    data: Path, here: SweepFolder, tmp_path: Path
+) -> None:
+    more = replace(here.manifest.request, analyses=(*here.manifest.request.analyses, "saliency"))
+    numbers = []
+    for name, manifest, results in (
+        ("new", here.manifest, []),
+        ("more", replace(here.manifest, request=more), list(here.results())),
+    ):
+        (tmp_path / name / "rows").mkdir(parents=True)
+        folder = SweepFolder(tmp_path / name, manifest)
+        folder.write(results)
+        shards, pace = Shards.of(folder), SweepPace(ROWS)
+        finished = folder.finished()
+        dataset = open_dataset([data])
+        assert shards.put_down(dataset, folder, finished, pace, lambda: None, 2) == ROWS
+        numbers.append(len(shards.places()))
+    assert numbers[0] == numbers[1] > 1
 
 
 def test_what_a_worker_fails_by_reaches_the_user_as_one_line_of_ours(

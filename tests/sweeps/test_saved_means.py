@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from interpboard.analyze import analyze
 from interpboard.cli.output import read_saved
 from interpboard.comparison import difference
 from interpboard.errors import BadParameter
-from interpboard.results import Document, MetricRequest
+from interpboard.results import Axis, Document, MetricRequest
 from interpboard.sweeps import row_values
 from interpboard.sweeps.aggregate import AggregateSettings, aggregate
 from interpboard.sweeps.folder import SweepFolder
-from interpboard.sweeps.row_results import RowResult
+from interpboard.sweeps.row_results import RowResult, results_of, table_of
 from interpboard.sweeps.sweep import sweep
 from tests.lm import tiny_lm
 from tests.schema import validator
@@ -110,22 +111,45 @@ def test_rows_that_are_little_are_read_once_and_means_are_those_of_rows_read_aga
     held = aggregate(folder, settings)
     assert read == [None]
     known = list(real(folder))
-    numbers = sum(len(result.values) for result in known)
-    as_rows = (
-        (folder.manifest.rows or 0) * len(folder.manifest.request.analyses) * row_values._A_ROW
-    )
-    # Too many rows to begin with; values that turn out to be too many; values of one analysis alone.
-    of_one = sum(len(result.values) for result in known if result.analysis == "logit_lens")
+    sizes = dict.fromkeys(folder.manifest.request.analyses, 0)
+    for result in known:
+        sizes[result.analysis] += row_values._bytes_of(result)
+    as_rows = len(known) * row_values._A_ROW
+    # Too many rows to begin with; rows that turn out to be too large; those of one analysis alone.
     for most in (
         1,
         as_rows,
-        as_rows + 8 * max(of_one, numbers - of_one) - 1,
-        as_rows + 8 * numbers - 1,
+        max(sizes.values()) - 1,
+        sum(sizes.values()) - 1,
     ):
         read.clear()
         monkeypatch.setattr(row_values, "HELD_MOST", most)
         assert aggregate(folder, settings).to_json() == held.to_json()
         assert len(read) > 1
+    monkeypatch.setattr(row_values, "HELD_MOST", sum(sizes.values()))
+    read.clear()
+    aggregate(folder, settings)
+    assert read == [None]
+
+
+def test_of_rows_that_are_held_their_labels_roles_and_texts_are_counted() -> None:
+    words = tuple(f"word {number}" for number in range(300))
+    rows = [
+        RowResult(
+            f"{number:032x}", number, f"rows.jsonl:{number}", "saliency",
+            (Axis("token", words),), np.zeros(len(words)),
+            text="word " * 300, roles=words, columns={"story": "long " * 1000},
+        )
+        for number in range(64)
+    ]  # fmt: skip
+    (batch,) = table_of(rows).to_batches()
+    tracemalloc.start()
+    try:
+        held = list(results_of(batch))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0.7 * taken < sum(map(row_values._bytes_of, held)) < 1.3 * taken
 
 
 def test_a_report_has_the_intervals_that_the_sweep_was_asked_for(tmp_path: Path) -> None:
