@@ -62,6 +62,14 @@ class DatasetRow:
         found = getattr(self, name) if name in KNOWN_COLUMNS else self.other.get(name)
         return found if found is None or isinstance(found, str) else written_value(found)
 
+    @property
+    def kept(self) -> dict[str, str | int | float | bool]:
+        """The columns that are kept beside results, to group by and to choose rows: those of its own, and of
+        ours those that results do not say themselves."""
+        ours = {"label": self.label, "subject": self.subject}
+        named = {name: value for name, value in ours.items() if value is not None}
+        return dict(self.other) | named
+
 
 class UnusableRow(Exception):
     """Why a row cannot be used, in a few words that follow "it"."""

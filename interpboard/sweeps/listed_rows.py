@@ -129,7 +129,7 @@ def _plain(row: DatasetRow) -> ListedRow:
     return ListedRow(
         row.number, row.place, _text(row), row.target, row.foil, row.position,
         problem=f"The row {row.problem}." if row.problem else "",
-        columns=dict(row.other) | ({"label": row.label} if row.label is not None else {}),
+        columns=row.kept,
         source=row,
     )  # fmt: skip
 

@@ -212,13 +212,9 @@ def _failed(
     row: DatasetRow, ids: Mapping[str, str], analysis: str, error: InterpBoardError, since: float
 ) -> RowResult:
     return RowResult(
-        ids[analysis], row.number, row.place, analysis, text=row.text, columns=_columns(row),
+        ids[analysis], row.number, row.place, analysis, text=row.text, columns=row.kept,
         error=error.message, again=error.passing, seconds=time.perf_counter() - since,
     )  # fmt: skip
-
-
-def _columns(row: DatasetRow) -> dict[str, Any]:
-    return dict(row.other) | ({"label": row.label} if row.label is not None else {})
 
 
 def asked_of(
@@ -308,5 +304,5 @@ def _about(task: _Task, request: SweepRequest) -> dict[str, Any]:
         "text": task.prompt.text,
         "roles": _roles(task, metric, request.align),
         "border": task.prompt.border,
-        "columns": _columns(row),
+        "columns": row.kept,
     }

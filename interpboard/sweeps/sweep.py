@@ -125,11 +125,13 @@ def begin_sweep(
         rows += 1
         if not row.problem:
             asked.append(hash(repr(what_is_asked(row))))  # as numbers −1 and −2 have one hash
-        grouped = grouped or row.column(column) is not None
+        grouped = grouped or column in row.kept
     if not rows:
         raise BadParameter(f"{', '.join(map(str, dataset.files))} has no rows.", "Check it.")
     if not grouped:
-        raise BadParameter(f"No row has anything in the column {column[:40]!r}.", "Check --group.")
+        raise BadParameter(
+            f"No row has anything in a column {column[:40]!r} that makes groups.", "Check --group."
+        )
     manifest = Manifest(
         made_by=made_by(lm.verified.path),
         dataset=tuple(str(file.absolute()) for file in dataset.files),

@@ -47,7 +47,7 @@ def test_a_column_that_no_row_has_makes_no_groups_and_a_row_without_it_is_counte
 ) -> None:
     """Without a word there would be one mean, and nobody would miss the groups."""
     data = put(tmp_path, [*ROWS[:3], {"text": ROWS[3]["text"]}])
-    with pytest.raises(BadParameter, match="No row has anything in the column 'lable'"):
+    with pytest.raises(BadParameter, match="No row has anything in a column 'lable' that makes"):
         sweep(LM, data, ["head_ablation"], tmp_path / "out", group="lable")
     assert not (tmp_path / "out").exists()
     for save in ("values", "mean"):
@@ -58,6 +58,26 @@ def test_a_column_that_no_row_has_makes_no_groups_and_a_row_without_it_is_counte
     folder = SweepFolder.open(tmp_path / "values")
     with pytest.raises(BadParameter, match="No row has anything in a column 'lable'"):
         aggregate(folder, AggregateSettings(group="lable"))
+
+
+def test_groups_are_made_by_the_subject_and_by_nothing_that_results_do_not_keep(
+    tmp_path: Path,
+) -> None:
+    """It was taken, every row was computed, and then there was no mean."""
+    data = put(tmp_path, [*ROWS, {**ROWS[0], "corrupted": ROWS[0]["text"]}])
+    for save in ("values", "mean"):
+        found = sweep(LM, data, ["head_ablation"], tmp_path / save, group="subject", save=save)
+        by_group = {r.params.get("group"): r.params["rows"] for r in found.results}
+        assert by_group == {None: 5} | {
+            f"subject={row['subject']}": 1 + (row is ROWS[0]) for row in ROWS
+        }
+    of_one = aggregate(
+        SweepFolder.open(tmp_path / "values"), AggregateSettings(where="subject=Mary")
+    )
+    assert of_one.results[0].params["rows"] == 1
+    with pytest.raises(BadParameter, match="No row has anything in a column 'corrupted'"):
+        sweep(LM, data, ["head_ablation"], tmp_path / "out", group="corrupted")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_level_that_is_none_is_refused_before_a_row_is_computed(tmp_path: Path) -> None:

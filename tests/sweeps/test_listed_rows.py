@@ -39,7 +39,7 @@ def test_rows_of_a_file_are_listed_with_their_reasons_and_nothing_is_computed(fo
     )
     assert (first.answer, first.metric, first.right) == (None, None, None)
     assert last.problem == "The row has no text."
-    assert found.columns == ("row", "place", "text", "target", "foil", "size", "label")
+    assert found.columns == ("row", "place", "text", "target", "foil", "size", "label", "subject")
 
 
 def test_rows_of_a_sweep_have_answer_metric_and_the_reason_of_each_analysis(folder: Path) -> None:

@@ -68,7 +68,7 @@ async def test_a_file_is_a_table_with_the_reason_of_each_row_that_cannot_be_used
         assert f"{NUMBER} rows, 1 cannot be used" in b.lines()[0]
         assert "! The row has no text." in b.screen
         first = next(line for line in b.lines() if "France 0" in line)
-        assert first.split()[-3:] == ["yes", "0", "A"]
+        assert first.split()[-4:] == ["yes", "0", "A", "France"]
 
 
 async def test_a_sweep_shows_answer_metric_and_whether_it_is_right(folder: Path) -> None:
