@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 
+from interpboard.errors import OutOfMemory
+from interpboard.models.memory import memory_named
 from interpboard.runs.metrics import Metric
 
 
@@ -14,7 +17,7 @@ def know_baselines(metrics: Sequence[Metric]) -> None:
     """Let each of ``metrics`` have its ``baseline``, the same to the last bit as it finds by itself.
 
     Of those that read the logits of as many tokens, by one rule: others, and any with a logit that is not
-    finite, are left to themselves.
+    finite, are left to themselves; so are all where there is no memory for their logits together.
     """
     alike: dict[tuple[str, int, torch.dtype, torch.device, int], list[Metric]] = {}
     for metric in metrics:
@@ -23,7 +26,8 @@ def know_baselines(metrics: Sequence[Metric]) -> None:
             key = metric.info.name, len(metric.tokens), logits.dtype, logits.device, len(logits)
             alike.setdefault(key, []).append(metric)
     for some in alike.values():
-        _know(some)
+        with suppress(OutOfMemory), memory_named("The metric of several prompts", "Ask for fewer."):
+            _know(some)
 
 
 def _know(metrics: Sequence[Metric]) -> None:

@@ -66,3 +66,25 @@ def test_a_logit_that_is_no_number_leaves_that_metric_to_itself(number: float) -
     assert (by_itself == by_itself) == (
         number == -torch.inf
     )  # a token that is masked is none's fault
+
+
+def test_without_memory_for_all_of_them_each_is_left_to_itself_and_no_row_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_once, alone = resolved(), resolved()
+    with monkeypatch.context() as patch:
+
+        def no_room(*_args: object) -> None:
+            raise torch.OutOfMemoryError("out of memory")
+
+        patch.setattr(torch, "stack", no_room)
+        know_baselines(at_once)
+    assert not known(at_once)
+    assert [metric.baseline for metric in at_once] == [metric.baseline for metric in alone]
+
+    def broken(*_args: object) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(torch, "stack", broken)
+    with pytest.raises(RuntimeError, match="no such thing"):
+        know_baselines(resolved())
