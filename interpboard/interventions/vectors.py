@@ -20,7 +20,9 @@ from interpboard.runs.tensor_files import read_tensors, save_tensors
 
 READ_AT = "resid_post"
 _NAME = "vector"
-_PARTS = {"resid_post": "behind", "mlp_out": "at the MLP of", "attn_out": "at the attention of"}
+_PARTS = {
+    "resid_post": "behind", "mlp_out": "at the MLP of", "attn_out": "at the attention of", "": "at",
+}  # fmt: skip
 _DAMAGE = (
     ValueError, TypeError, EOFError, BadZipFile, MemoryError, RecursionError, SyntaxError, TokenError,
 )  # fmt: skip
@@ -64,19 +66,19 @@ def prepare_place(path: str | Path) -> Path:
 
 class Vector(NamedTuple):
     """``values`` [d_model], what they were made from, and what somebody who uses them must know. ``layer``,
-    ``site``: where they were read; None where the file does not say."""
+    ``site``: where they were read; None, and empty, where the file does not say."""
 
     values: torch.Tensor
     origin: Origin
     warnings: tuple[str, ...]
     layer: int | None = None
-    site: str = READ_AT
+    site: str = ""
 
     def elsewhere(
         self, lm: LanguageModel, path: str | Path, layer: int, site: str
     ) -> tuple[str, ...]:
         """What is to be said where they are added at ``site`` of ``layer``; nothing where they were read."""
-        if self.layer is None or (self.layer, self.site) == (layer, site):
+        if self.layer is None or (self.layer, self.site or site) == (layer, site):
             return ()
         read, added = (
             f"{_PARTS.get(where, where)} layer {lm.anatomy.layer_names[number]}"
@@ -109,10 +111,9 @@ def read_vector(lm: LanguageModel, path: str | Path) -> Vector:
     origin = Origin.read(metadata)
     remedy = f"Make the vector anew, or use {origin.model or 'the model it is of'}."
     warnings = check_origin(lm.info, origin, f"The vector in {path}", remedy)
-    number = metadata.get("layer", "")
-    known = number.isdecimal() and int(number) < lm.anatomy.n_layers
-    layer = int(number) if known else None
-    return Vector(vector, origin, warnings, layer, metadata.get("site", READ_AT))
+    numbers = {str(number): number for number in range(lm.anatomy.n_layers)}
+    layer = numbers.get(metadata.get("layer", ""))
+    return Vector(vector, origin, warnings, layer, metadata.get("site", ""))
 
 
 def _of_numpy(path: Path) -> torch.Tensor:

@@ -143,13 +143,27 @@ def test_a_vector_of_which_nobody_knows_where_it_was_read_is_added_in_the_middle
     tmp_path: Path,
 ) -> None:
     lm, prompt, metric = case("gpt2")
-    for number, about in enumerate(({}, {"layer": "7"}, {"layer": "model.layers.1"})):
+    of_none = ({}, {"layer": "7"}, {"layer": "model.layers.1"}, {"layer": "9" * 5000})
+    for number, about in enumerate(of_none):
         save_file({"v": torch.ones(32)}, tmp_path / f"{number}.safetensors", metadata=about)
         result = steering(
             lm, prompt, metric, vector=str(tmp_path / f"{number}.safetensors"), new_tokens=0
         )
         assert result.params["layer"] == 1
         assert not any("was read" in warning for warning in result.warnings)
+
+
+def test_of_a_vector_that_names_no_site_nothing_is_said_of_the_site(tmp_path: Path) -> None:
+    lm, prompt, metric = case("llama")
+    file = str(tmp_path / "v.safetensors")
+    save_file({"v": torch.ones(32)}, file, metadata={"layer": "1"})
+    for place, elsewhere in (("1.mlp", []), ("1.resid", []), ("0.attn", ["at the attention of"])):
+        result = what_if(lm, prompt, metric, interventions=f'{place}=steer "{file}"')
+        said = [warning for warning in result.warnings if "was read" in warning]
+        assert said == [
+            f"The vector in {file} was read at layer 1 and is added {where} layer 0."
+            for where in elsewhere
+        ]
 
 
 def test_text_ends_with_the_models_context() -> None:

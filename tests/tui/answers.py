@@ -79,7 +79,7 @@ def canned(
     axes, values = answer(asked)
     return PromptInfo(request.text, tokens, ids_of(tokens)), Result(
         analysis=request.analysis,
-        params={**_USUAL.get(request.analysis, {}), **request.params},
+        params={**_USUAL.get(request.analysis, {}), **request.params, **asked.found},
         metric=_metric(asked),
         baseline=runs.CLEAN,
         axes=axes,

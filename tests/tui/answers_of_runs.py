@@ -162,6 +162,8 @@ def steering_answer(asked: Asked) -> Answered:
     extra["text"] = LabelledArray(axes, text_array(said))
     extra["metric"] = LabelledArray(axes, CLEAN + values)
     extra["norm"] = LabelledArray((), np.array(58.13))
+    if asked.request.params.get("layer", -1) == -1:
+        asked.found["layer"] = 1  # where the file says that it was read
     return axes, values
 
 

@@ -15,13 +15,15 @@ Answered = tuple[tuple[Axis, ...], np.ndarray]  # the axes, and the values on th
 
 @dataclass
 class Asked:
-    """A request to a model of ``layers`` x ``heads``; an answer fills ``extra``."""
+    """A request to a model of ``layers`` x ``heads``; an answer fills ``extra``, and ``found`` with the
+    parameters that it found for itself."""
 
     request: protocol.RunAnalysis
     tokens: tuple[str, ...]
     layers: int
     heads: int
     extra: dict[str, LabelledArray] = field(default_factory=dict)
+    found: dict[str, object] = field(default_factory=dict)
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
 
     @property

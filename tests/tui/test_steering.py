@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
 from tests.tui.conftest import Board, Boards
 from tests.tui.over import press_what_all_have
@@ -81,6 +82,28 @@ async def test_a_saved_vector_needs_no_prompts_and_is_not_written_again(board: B
         assert "v.safetensors" in b.screen
         await b.press("space")
         assert b.app.state.interventions.text == '2.resid=steer "v.safetensors" * 2'
+
+
+async def test_a_saved_vector_without_a_layer_is_added_where_its_file_says(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press(
+            "A", "enter", "tab", "ctrl+u", "tab", *"v.safetensors", "tab", "ctrl+u", "enter"
+        )
+        assert _asked(b)[-1]["layer"] == -1
+        assert "added behind layer 1," in b.screen
+        await b.press("space")
+        assert b.app.state.interventions.text == '1.resid=steer "v.safetensors" * 2'
+        await b.press("enter")
+        assert b.app.screen.query_one("#field-layer", Input).value == ""
+        await b.press("enter")
+        assert len(_asked(b)) == 1  # the same is asked for
+        await b.press("]")
+        assert _asked(b)[-1]["layer"] == 2
+        # Of prompts on both sides −1 is the middle one, as it is for the engine.
+        await b.press(
+            "enter", *"Rome", "tab", *"Paris", "tab", "ctrl+u", "tab", "ctrl+u", *"-1", "enter"
+        )
+        assert (_asked(b)[-1]["positive"], _asked(b)[-1]["layer"]) == ("Rome", 2)
 
 
 async def test_a_scale_is_held_and_let_go_and_zero_is_not(board: Boards) -> None:

@@ -29,8 +29,9 @@ _LABELS = {
     "new_tokens": "tokens",
 }
 _HINTS = (
-    "The vector: mean stream at the last token of the prompts toward − that of",
-    "the others, read and added behind the layer; or one that a file has.",
+    "The vector: mean stream at the last token of the prompts toward − that",
+    "of the others, read and added behind the layer; or that of a file:",
+    "without a layer it is added behind the one that the file names.",
     "{key:newline} another prompt (⏎)   Tab ↓ ↑ fields   Enter runs   Esc leaves",
 )
 

@@ -11,6 +11,8 @@ from tui.session.interventions import quoted
 from tui.session.state import Request, State
 
 SIDES = ("positive", "negative")
+FILES_OWN = -1
+"""In place of a layer: the one that a vector's file says."""
 
 
 def vector_file(state: State, params: Mapping[str, Any]) -> Path:

@@ -21,7 +21,7 @@ from tui.session.state import Request, State
 from tui.slots.screen import SlotScreen
 from tui.slots.spec import Slot
 from tui.slots.steering.keys import KEYS
-from tui.slots.steering.vectors import SIDES, intervention, prompts_of_side
+from tui.slots.steering.vectors import FILES_OWN, SIDES, intervention, prompts_of_side
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.line import Line
 from tui.widgets.message import MessageLine
@@ -190,12 +190,17 @@ class SteeringScreen(SlotScreen):
         }
         now = state.params.get(self.place) or {**first, "scales": (-2.0, -1.0, 0.0, 1.0, 2.0)}
 
-        now = {**now, "layer": self._layer_name(self._numbered(now["layer"]))}
+        of_file = now["layer"] == FILES_OWN and now.get("vector")
+        shown = "" if of_file else self._layer_name(self._numbered(now["layer"]))
+        now = {**now, "layer": shown}
 
         def answered(params: dict[str, Any] | None) -> None:
             if params is not None:
-                params = {"layer": layer, **params}
-                self.choose({**params, "layer": self._numbered(params["layer"])})
+                from_file = bool(params.get("vector"))
+                added = params.get("layer", FILES_OWN if from_file else layer)
+                if not (from_file and added == FILES_OWN):
+                    added = self._numbered(added)
+                self.choose({**params, "layer": added})
 
         known, plans = find_analysis(self.slot.analysis).parameters, self.host.plans
         self.host.screens.push(
@@ -205,8 +210,9 @@ class SteeringScreen(SlotScreen):
     def action_step_layer(self, by: int) -> None:
         """The same vector read and added a layer further."""
         params, model = self.host.state.params.get(self.place), self.host.state.model
-        if params and model is not None:
-            now = self._numbered(params["layer"])
+        if params and model is not None and self.of is not None:
+            of_file = params["layer"] == FILES_OWN and params.get("vector")
+            now = self._numbered((self.of.params if of_file else params)["layer"])
             if isinstance(now, str):  # there is no such layer, which the engine says
                 return
             layer = max(0, min(model.info.layers - 1, now + by))
