@@ -78,11 +78,12 @@ class StepSize:
         return max(1, min(tokens // (stop - first), self.most_reused // max(1, first)))
 
     def rows_laid(self, firsts: Sequence[int], stop: int, *, trial: bool = False) -> int:
-        """Likewise of rows that lie end to end, each from its own of ``firsts`` on: attention has the keys
-        and values of few of them at a time."""
+        """Likewise of rows that lie end to end, each from its own of ``firsts`` on. Those of one first
+        position bring the keys and values before it together, and each a whole row to the last layer."""
         tokens = min(self.least, self.tokens) if trial else self.tokens
         until = np.cumsum([stop - first for first in firsts[:tokens]])
-        return max(1, int(np.searchsorted(until, tokens, side="right")))
+        fitting = int(np.searchsorted(until, tokens, side="right"))
+        return max(1, min(fitting, self.most_reused // stop))
 
     def largest_block(self, tokens: int, a_row: int) -> int:
         """Bytes of a layer's largest tensor in a step, of ``tokens`` in all; 0 but on a CPU.

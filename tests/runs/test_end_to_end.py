@@ -17,7 +17,7 @@ from interpboard.models.proof.end_to_end import end_to_end_agrees
 from interpboard.models.proof.rounding import ONE_STEP
 from interpboard.models.proof.selfcheck import random_prompts
 from interpboard.patching.causal_tracing import causal_trace
-from interpboard.runs import end_to_end, ends, replay
+from interpboard.runs import end_to_end, ends, replay, steps
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.end_to_end import EndToEnd, lie_end_to_end
 from interpboard.runs.joins import started_late
@@ -133,6 +133,23 @@ def test_a_row_that_is_not_finite_is_no_number_and_the_others_are_as_they_were(
     others = np.arange(len(cells)) != 13
     np.testing.assert_allclose(found[others], plain[others], rtol=1e-5)
     assert laid == [len(cells)] * 2
+
+
+def test_a_step_has_no_more_rows_than_whole_ones_fit(
+    laid: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late rows are of few tokens, and bring keys and values of all before."""
+    lm, prompt, metric = case("llama", name="prob", position=POSITION)
+    run = record(lm, prompt, edits=_noised(lm.anatomy.d_model, torch.float32))
+    cells = _cells(lm, torch.float32)[::2] * 6
+    base = [row for row in range(6) for _ in range(len(cells) // 6)]
+    whole = evaluate(run, cells, metric, base=base)
+    assert max(laid) > 7
+    laid.clear()
+    monkeypatch.setattr(steps, "reused_in_memory", lambda _lm: 7 * STOP + 1)
+    found = evaluate(run, cells, metric, base=base)
+    assert max(laid) == 7
+    np.testing.assert_allclose(found, whole, rtol=1e-5)
 
 
 def test_what_is_edited_elsewhere_or_everywhere_is_not_laid_end_to_end() -> None:
