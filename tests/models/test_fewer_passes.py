@@ -240,3 +240,20 @@ def test_a_module_that_became_more_than_its_class_is_left_alone(
             found = model(input_ids=ids).logits
     assert sorted(seen) == ["GatedMlp"] * 2 + ["RmsNorm"] * 5 + ["RotaryAttention"] * 3
     torch.testing.assert_close(found, known, rtol=1e-4, atol=1e-5)
+
+
+class _Gained(LlamaMLP):
+    gain: float
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.gain * super().forward(x)
+        return found
+
+
+def test_a_layer_between_with_a_number_of_its_own_is_proved_by_itself() -> None:
+    """What stands in for an MLP knows nothing of a gain: neutral in the first layer and the last it fits."""
+    model = tiny_model("llama")
+    for layer, gain in zip(model.model.layers, (1.0, 2.0, 1.0), strict=True):
+        layer.mlp.__class__, layer.mlp.gain = _Gained, gain
+    names = self_check(find_anatomy(model)).fewer_passes
+    assert ["mlp" in own for own in names] == [True, False, True]

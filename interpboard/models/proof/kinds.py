@@ -2,7 +2,8 @@
 
 Two layers are of one kind if all their modules have the same classes, the same shapes and formats of
 parameters, and the same settings (a sliding window, whether there is rotary embedding, the type that the
-layer calls itself), the layer's own number left out. A layer with hooks of others in it, or with a
+layer calls itself), the layer's own number left out, and by what attention scales, which what stands in for
+it reads. A layer with hooks of others in it, or with a
 ``forward`` that somebody put into it, is one of its own: two that were written alike may have been given
 other numbers.
 """
@@ -17,13 +18,16 @@ from torch.nn.utils.parametrize import is_parametrized
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.module_hooks import is_of
 
+_IN_ATTENTION = (bool, int, str, type(None))
+_SETTINGS = (*_IN_ATTENTION, float)
 _OWN_NUMBER = ("layer_idx", "layer_id", "layer_index", "layer_number", "layer", "idx", "index")
 
 
 def kinds_of_layers(anatomy: Anatomy) -> tuple[int, ...]:
     """For each layer the first layer of its kind."""
     first: dict[Hashable, int] = {}
-    return tuple(first.setdefault(_kind(layer), i) for i, layer in enumerate(anatomy.layers))
+    both = zip(anatomy.layers, anatomy.attention, strict=True)
+    return tuple(first.setdefault(_kind(*parts), i) for i, parts in enumerate(both))
 
 
 def layers_to_prove(kinds: Sequence[int]) -> list[int]:
@@ -31,7 +35,8 @@ def layers_to_prove(kinds: Sequence[int]) -> list[int]:
     return sorted({*kinds, 0, len(kinds) - 1})
 
 
-def _kind(layer: nn.Module) -> Hashable:
+def _kind(layer: nn.Module, attention: nn.Module) -> Hashable:
+    attending = set(attention.modules())
     return tuple(
         (
             path,
@@ -41,10 +46,10 @@ def _kind(layer: nn.Module) -> Hashable:
             tuple(
                 (name, value)
                 for name, value in sorted(vars(module).items())
-                # Not floats: gpt2 may scale each layer's attention by its number.
                 if name != "training"
                 and name not in _OWN_NUMBER
-                and isinstance(value, (bool, int, str, type(None)))
+                # gpt2 may scale each layer's attention by its number.
+                and isinstance(value, _IN_ATTENTION if module in attending else _SETTINGS)
             ),
         )
         for path, module in layer.named_modules()
