@@ -17,7 +17,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from interpboard.analyze import analyze
 from interpboard.errors import InterpBoardError
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import peak_memory
+from interpboard.models.module_hooks import on_input
 from interpboard.planning import plan
 
 Measured = dict[str, Any]
@@ -55,14 +56,13 @@ def counted(lm: LanguageModel, tokens: int) -> Iterator[list[float]]:
     """Forward passes, a layer at a time."""
     seen = [0.0]
 
-    def hook(_module: Any, args: Any, kwargs: Any, _output: Any) -> None:
-        hidden = args[0] if args else kwargs["hidden_states"]
+    def hear(hidden: torch.Tensor) -> None:
         seen[0] += hidden.shape[0] * hidden.shape[1] / (tokens * lm.anatomy.n_layers)
 
-    handles = [layer.register_forward_hook(hook, with_kwargs=True) for layer in lm.anatomy.layers]
-    yield seen
-    for handle in handles:
-        handle.remove()
+    with ExitStack() as stack:
+        for layer in lm.anatomy.layers:
+            stack.enter_context(on_input(layer, hear))
+        yield seen
 
 
 def planned(lm: LanguageModel, text: str, name: str, params: dict[str, Any]) -> Measured:

@@ -23,6 +23,8 @@ from tests.lm import TEXT, tiny_lm
 from tests.mixtures import mixture
 from tests.models.test_sentence_encoders import folder
 
+pytestmark = pytest.mark.usefixtures("changed_on_purpose")  # layers are counted by hooks
+
 CORRUPTED = TEXT.replace("Eiffel", "Paris")
 SLOW = [
     name

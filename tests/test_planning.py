@@ -29,6 +29,8 @@ from tests.tiny import tiny_tokenizer
 
 OTHER = "The Eiffel Tower is located on the city of"
 
+pytestmark = pytest.mark.usefixtures("changed_on_purpose")  # layers are counted by hooks
+
 
 @contextmanager
 def counted_passes(lm: LanguageModel, tokens: int) -> Iterator[list[float]]:

@@ -23,6 +23,8 @@ from tests.runs.test_chat import chat_lm
 
 Asked = tuple[LanguageModel, str | Chat]
 
+pytestmark = pytest.mark.usefixtures("changed_on_purpose")  # layers are counted by hooks
+
 
 def by_hooks() -> Asked:
     """A model of which no layer can be replayed: every edited run is a whole pass."""

@@ -1,9 +1,12 @@
 """Whether a model computes by the modules, forwards and hooks that it was opened with.
 
 What is proved of a model at load holds for these. Who puts another ``forward``, another module, or a hook
-within a layer or at the head into it afterwards has a model of which nothing is known: shortcuts may pass by
-what was put in. Hooks on a layer as a whole or on the embeddings are called by every run. Values of weights
-are no part of it, nor the mode.
+into it afterwards has a model of which nothing is known: shortcuts may pass by what was put in, and a layer
+is given some of the positions, so that a hook on it counts from another token. Hooks on the embeddings are
+given whole prompts by every run. Values of weights are no part of it, nor the mode.
+
+Of a model that is opened with hooks of others within its layers the proof says what they do to eight tokens.
+What they do at other places is unknown, so that no run of it begins behind the first token.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 _HARMLESS = ("interpboard.", "transformers.", "torch.utils.")
 """Whose hooks and forwards come and go: our own, what records streams for a caller, what counts."""
 
+_OF_WEIGHTS = ("torch.", "accelerate.")
+"""Whose look at weights alone: pruning, normed weights, what moves them to and fro."""
+
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _GLOBAL = tuple(f"_global{name}" for name in _HOOKS)
 
@@ -38,7 +44,7 @@ class _Part(NamedTuple):
 
 
 class AsOpened:
-    """The model as it is now. ``called``: the modules that every run calls as a whole."""
+    """The model as it is now. ``called``: the modules that every run gives whole prompts."""
 
     def __init__(self, model: nn.Module, called: Iterable[nn.Module]) -> None:
         any_hooks = set(called)
@@ -107,6 +113,17 @@ def _on_every_module() -> tuple[Any, ...]:
 
 def _same(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
     return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
+
+
+def may_look_at_places(layers: Iterable[nn.Module]) -> bool:
+    """Whether there are hooks or forwards of others within ``layers``: what they do may depend on where a
+    token is, or on how many are given."""
+    return any(
+        any(not is_of(hook, *_OF_WEIGHTS) for hook in _hooks(own))
+        or ("forward" in own and not is_of(own["forward"], *_HARMLESS, *_OF_WEIGHTS))
+        for layer in layers
+        for own in map(vars, layer.modules())
+    )
 
 
 def require_as_opened(anatomy: Anatomy) -> None:

@@ -31,7 +31,7 @@ from interpboard.models.layer_caches import (
     Prefix,
     StoppingCache,
 )
-from interpboard.models.module_hooks import standing_in
+from interpboard.models.module_hooks import called_by_name, standing_in
 from interpboard.models.segments import with_segments
 
 CACHES = ("past_key_values", "past_key_value", "layer_past")
@@ -172,7 +172,7 @@ def recording_calls(
     there = _There()
 
     def hook(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        bound = inspect.signature(layer.forward).bind(*args, **kwargs)
+        bound = called_by_name(layer).bind(*args, **kwargs)
         arguments: dict[str, Any] = {}
         for name, value in bound.arguments.items():
             kind = bound.signature.parameters[name].kind

@@ -141,7 +141,7 @@ class LanguageModel:
             pooling=pooling_of(behind),
         )
         looked_into = anatomy.model if anatomy.strips is None else model
-        opened = AsOpened(looked_into, (*anatomy.layers, anatomy.embedding))
+        opened = AsOpened(looked_into, (anatomy.embedding,))
         anatomy = replace(anatomy, opened=opened)
         return cls(looked_into, tokenizer, anatomy, verified, info, special_tokens)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,6 +10,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from interpboard.errors import NotALanguageModel
 
 Act = Callable[[torch.Tensor], torch.Tensor | None]
 
@@ -63,8 +66,36 @@ def standing_in(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None
             module.__dict__["forward"] = own
 
 
+def called_by_name(layer: nn.Module) -> inspect.Signature:
+    """By which names ``layer`` is called: those of its class where somebody put a forward of any into it."""
+    known: list[Callable[..., Any]] = [layer.forward]
+    known += [
+        partial(vars(of)["forward"], layer) for of in type(layer).__mro__ if "forward" in vars(of)
+    ]
+    for forward in known:
+        found = inspect.signature(forward)
+        kinds = [parameter.kind for parameter in found.parameters.values()]
+        if kinds and kinds[0] is not inspect.Parameter.VAR_POSITIONAL:
+            return found
+    raise NotALanguageModel(
+        f"{type(layer).__name__} does not say by name what it is called with.",
+        "Give its forward the parameters of the layer's.",
+    )
+
+
 def is_of(function: Any, *packages: str) -> bool:
-    """Whether ``function``, or what it is a partial of, was written in one of ``packages`` ("name.")."""
+    """Whether ``function``, or what it is a partial of, was written in one of ``packages`` ("name.").
+
+    By where its code is, and that of all that it goes around: ``functools.wraps`` gives it the name and the
+    module of that, and ``torch.no_grad()`` makes a function of torch's of it.
+    """
     while isinstance(function, partial):
         function = function.func
-    return str(getattr(function, "__module__", "")).startswith(packages)
+    there = function is not None
+    while function is not None:
+        plain = getattr(function, "__func__", function)
+        of = getattr(plain, "__globals__", {}).get("__name__", getattr(plain, "__module__", ""))
+        if not f"{of}.".startswith(packages):
+            return False
+        function = getattr(plain, "__wrapped__", None)
+    return there

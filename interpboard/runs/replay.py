@@ -21,6 +21,7 @@ import torch
 
 from interpboard.errors import BadParameter
 from interpboard.models.allocator import large_blocks_reused
+from interpboard.models.as_opened import require_as_opened
 from interpboard.models.attention_backends import any_shape
 from interpboard.models.crossing import back
 from interpboard.models.memory import check_smaller_may_fit
@@ -68,6 +69,7 @@ def evaluate(
     Raises ``BadParameter`` for a counterfactual without edits or outside the model, ``Unsupported``
     for a site that the model does not have, ``OutOfMemory`` if one row alone does not fit.
     """
+    require_as_opened(run.lm.anatomy)  # the run may be older than what was put in
     for counterfactual in counterfactuals:
         _check(run, counterfactual)
     rows_of = list(base) if base is not None else [0] * len(counterfactuals)

@@ -77,6 +77,7 @@ def test_noise_follows_its_seed_and_its_scale() -> None:
     )
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_a_noisy_copy_more_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lm, prompt, metric = case("gpt2")
     monkeypatch.setitem(steps.TOKENS_BACK, "cpu", 1)  # a row a pass

@@ -62,6 +62,7 @@ def test_a_layer_at_a_time_gives_the_gradients_of_the_whole(family: str) -> None
     assert fingerprint(lm) == before
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_only_what_is_asked_of_the_layers_is_computed_and_a_cancel_is_heard_between_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -254,6 +254,7 @@ def test_progress_ends_at_the_end_and_cancelling_leaves_the_model_as_it_was() ->
     assert fingerprint(lm) == before
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 @pytest.mark.parametrize(("method", "n_steps", "forwards"), [("eap", 1, 2), ("eap_ig", 3, 5)])
 def test_scoring_every_edge_takes_two_forward_passes_and_one_backward_a_batch(
     method: str, n_steps: int, forwards: int

@@ -216,6 +216,7 @@ def test_an_edge_carries_the_scale_of_what_is_added() -> None:
             layer.residual_multiplier = value
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_a_stream_that_is_more_than_a_scaled_sum_is_found_out() -> None:
     lm = tiny_lm("granite", torch.float64)
     handle = lm.anatomy.layers[1].register_forward_hook(lambda _m, _a, out: 1.1 * out)

@@ -210,6 +210,7 @@ def test_a_larger_corpus_needs_no_larger_state(corpus: Path, tmp_path: Path) -> 
             assert one.get_slice(name).get_shape() == other.get_slice(name).get_shape()
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_layers_that_were_not_asked_for_are_not_run(corpus: Path, tmp_path: Path) -> None:
     lm = tiny_lm("gpt2")
     ran: list[int] = []

@@ -167,6 +167,7 @@ def test_a_set_is_all_its_heads_off_at_once_and_its_control_is_measured_alone(fa
     np.testing.assert_allclose(lone.extra["control"].values, result.extra["control"].values)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_everything_of_a_layer_off_is_a_model_whose_layer_adds_the_biases_alone() -> None:
     lm, prompt, metric = case("llama", torch.float64, name="logprob")
     held = in_layer(1, lm.anatomy.n_layers, lm.anatomy.n_heads)

@@ -46,6 +46,7 @@ def test_an_effect_is_that_of_the_vector_added_at_every_position(family: str, dt
     assert np.abs(result.values[[0, 2]]).min() > 1e-3
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_of_a_long_prompt_few_scales_are_run_at_once_with_the_same_values_and_texts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

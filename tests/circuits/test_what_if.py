@@ -102,6 +102,7 @@ def test_patches_from_a_source_are_cells_of_activation_patching(dtype: torch.dty
     np.testing.assert_allclose(whole.values[1], grid.extra["corrupted"].values, **TOLERANCE[dtype])
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
 def test_steering_adds_the_files_vector_times_its_scale(tmp_path: Path, suffix: str) -> None:
     lm, prompt, metric = case("gpt2", torch.float64)
@@ -301,6 +302,7 @@ def test_a_long_prompts_runs_are_made_one_after_the_other_and_say_the_same(
             np.testing.assert_array_equal(found.extra[name].values, extra.values)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_of_the_runs_that_values_come_from_nothing_else_is_kept() -> None:
     lm, prompt, _ = case("gpt2")
     source = prompt.text.replace(" Eiffel", " cabinet")

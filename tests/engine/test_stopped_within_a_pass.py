@@ -17,6 +17,8 @@ from interpboard.errors import Cancelled
 from interpboard.results import MetricRequest, Result
 from tests.lm import TEXT, fingerprint, tiny_lm
 
+pytestmark = pytest.mark.usefixtures("changed_on_purpose")  # layers are counted by hooks
+
 
 class Cancelling(Queue):
     """Cancelled once ``heard`` has as many layers as are let through."""

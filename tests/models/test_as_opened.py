@@ -6,6 +6,7 @@ What is held against each other: a model that is changed and then opened, and pl
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,7 +48,11 @@ def made_another_class(module: nn.Module) -> None:
 
 
 def hooked(module: nn.Module) -> None:
-    module.register_forward_hook(lambda _module, _args, output: _grown(output))
+    @torch.no_grad()
+    def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
+        return _grown(output)
+
+    module.register_forward_hook(hook)
 
 
 def hooked_before(module: nn.Module) -> None:
@@ -60,10 +65,22 @@ def _grown_before(_module: Any, args: Any, kwargs: Any) -> Any:
     return args, {**kwargs, "hidden_states": _grown(kwargs["hidden_states"])}
 
 
-CHANGES = (put_forward, made_another_class, hooked, hooked_before)
+def put_around_it(module: nn.Module) -> None:
+    own = module.forward
+
+    @torch.no_grad()  # which makes a function of torch's of it
+    @functools.wraps(own)  # which gives it that one's module
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return _grown(own(*args, **kwargs))
+
+    module.forward = forward
+
+
+CHANGES = (put_forward, put_around_it, made_another_class, hooked, hooked_before)
+FAR, LONG = 12, f"{TEXT} {TEXT}"  # behind the eight tokens of the proofs
 INNER = {
     "gpt2": ("transformer.h.1.attn", "transformer.h.1.attn.c_proj", "transformer.h.1.attn.resid_dropout"),
-    "llama": ("model.layers.1.self_attn", "model.layers.1.self_attn.o_proj", "model.norm"),
+    "llama": ("model.layers.1", "model.layers.1.self_attn.o_proj", "model.norm"),
 }  # fmt: skip
 
 
@@ -155,17 +172,56 @@ def test_a_hook_on_every_module_is_refused() -> None:
 
 
 @pytest.mark.parametrize("family", INNER)
-def test_hooks_on_the_embedding_and_on_layers_take_part_in_every_run(family: str) -> None:
+def test_hooks_on_the_embedding_take_part_in_every_run(family: str) -> None:
     lm = opened(tiny_model(family, torch.float64))
-    anatomy = lm.anatomy
-    for module in (anatomy.embedding, *anatomy.layers):
-        handle = module.register_forward_hook(lambda _m, _args, output: _grown(output))
-        assert off_plain_hooks(lm) < 1e-10
-        handle.remove()
-    for layer in anatomy.layers:
-        handle = layer.register_forward_pre_hook(_grown_before, with_kwargs=True)
-        assert off_plain_hooks(lm) < 1e-10
-        handle.remove()
+    embedding = lm.anatomy.embedding
+    handle = embedding.register_forward_hook(lambda _m, _args, output: _grown(output))
+    assert off_plain_hooks(lm) < 1e-10
+    handle.remove()
+
+
+def _grown_at(place: int) -> Callable[..., Any]:
+    def hook(_module: nn.Module, _args: Any, output: torch.Tensor) -> torch.Tensor:
+        at = torch.arange(output.shape[1]) == (place if place >= 0 else output.shape[1] + place)
+        return torch.where(at[:, None], 1.3 * output.flip(-1), output)
+
+    return hook
+
+
+@pytest.mark.parametrize("place", [FAR, -1])
+@pytest.mark.parametrize("family", INNER)
+def test_what_looks_at_a_place_beyond_the_proofs_is_handed_whole_prompts(
+    family: str, place: int
+) -> None:
+    """A run that begins at a later token, or ends at an earlier one, has it elsewhere."""
+    model = tiny_model(family, torch.float64)
+    lm = opened(model)
+    handle = lm.anatomy.layers[1].register_forward_hook(_grown_at(place))
+    with pytest.raises(Unsupported, match=r"\.1 has other hooks"):
+        analyze(lm, TEXT, ["head_ablation"])
+    hooked_at = opened(model)
+    assert not hooked_at.verified.reuse
+    assert hooked_at.verified.alone == (place < 0)
+    prompt = make_prompt(hooked_at, LONG)
+    assert len(prompt.token_ids) - 2 > FAR
+    metric = resolve_metric(hooked_at, prompt, MetricRequest(position=len(prompt.token_ids) - 2))
+    done = ("mlp_out", 0, lambda output: output.index_fill(1, torch.tensor(FAR - 1), 0))
+    expected = plain_metric(hooked_at, prompt, metric, [done])
+    rows = [(Edit("mlp_out", 0, positions=(FAR - 1,)),)]
+    found = evaluate(record(hooked_at, prompt), rows, metric)
+    np.testing.assert_allclose(found, [expected], atol=1e-10)
+    handle.remove()
+    off = evaluate(record(lm, prompt), rows, metric) - expected
+    assert np.abs(off) > (1e-4 if place > 0 else -1), "the hook does something there"
+
+
+def test_a_run_that_is_older_than_the_change_is_not_gone_on_from() -> None:
+    lm = opened(tiny_model("gpt2"))
+    prompt = make_prompt(lm, TEXT)
+    metric, run = resolve_metric(lm, prompt, MetricRequest()), record(lm, prompt)
+    hooked(lm.anatomy.out_proj[1])
+    with pytest.raises(Unsupported, match="has other hooks"):
+        evaluate(run, [(Edit("mlp_out", 0),)], metric)
 
 
 def test_hooks_on_the_whole_model_are_refused() -> None:

@@ -139,6 +139,7 @@ def test_who_looks_at_queries_before_they_are_turned_keeps_them_as_they_were() -
     torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_of_the_last_layer_no_queries_are_made_but_the_one_that_is_read() -> None:
     lm, prompt, metric = case("llama")
     made: list[int] = []

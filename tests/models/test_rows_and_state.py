@@ -204,6 +204,7 @@ def test_rows_that_depend_on_each_other_are_run_alone_and_said_to_be(kind: str) 
     np.testing.assert_allclose(measured, expected, atol=2e-5)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_no_analysis_runs_two_rows_of_them_together() -> None:
     model = _llama_with(_limited)
     lm = LanguageModel.of(model, tiny_tokenizer())

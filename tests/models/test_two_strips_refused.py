@@ -165,6 +165,7 @@ def test_ids_of_one_text_are_refused_by_the_model_itself() -> None:
     assert int((ids >= 0).sum()) == 5
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_an_encoder_that_nobody_edits_runs_once_for_all_hooked_rows() -> None:
     lm = strips_lm("bart")
     prompt = make_prompt(lm, TEXT)

@@ -197,6 +197,7 @@ def test_a_layer_that_is_more_than_its_class_computes_as_ever_beside_others_in_o
         assert not torch.allclose(expected[0], plain[0])
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_a_layer_that_is_given_a_mask_computes_as_ever(taken: list[str]) -> None:
     lm, prompt, metric = case("gpt2", torch.float64, position=POSITION)
     hidden = torch.zeros(1, 1, 9, 9, dtype=torch.bool).fill_(True).tril()

@@ -151,6 +151,7 @@ def test_where_the_softmax_saturates_the_fixed_estimate_is_closer(site: str, alo
     assert sum(errors["atp_star"]) < sum(errors["atp"])
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_two_forwards_and_one_backward_give_the_whole_grid() -> None:
     lm, prompt, metric = case("llama", text=CLEAN)
     forwards, backwards = [], []

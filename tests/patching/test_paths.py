@@ -185,6 +185,7 @@ def test_what_senders_write_is_kept_where_the_receivers_read_it(
     assert kept[-2:] == [set(), set()], "of a long prompt it is computed layer by layer"
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_of_long_prompts_few_senders_bring_their_keys_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -229,6 +230,7 @@ def test_of_a_long_prompt_that_differs_early_no_keys_are_kept_to_spare_few_posit
     assert np.nanmax(np.abs(found)) > 1e-4
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_a_model_that_scales_its_stream_is_refused_by_name() -> None:
     lm, prompt, metric = case("gpt2", text=CLEAN)
     handle = lm.anatomy.layers[1].register_forward_hook(

@@ -93,6 +93,7 @@ def test_float32_is_as_exact_as_it_can_be() -> None:
     np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_a_layer_that_does_more_than_its_parts_is_refused() -> None:
     hand = by_hand("bart")
     handle = hand.lm.anatomy.layers[1].register_forward_hook(lambda _m, _a, out: out * 1.01)

@@ -57,6 +57,7 @@ def test_it_is_what_plain_batches_of_the_prompt_differ_by_or_one_step_of_the_log
     assert clean_rounding(lm, prompt, metric) == pytest.approx(max(spread, step), rel=1e-5)
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_it_is_measured_once_for_all_analyses_of_a_prompt_and_anew_for_another_metric() -> None:
     lm, prompt, metric = case("gpt2", torch.bfloat16)
     passes: list[int] = []
@@ -74,6 +75,7 @@ def test_it_is_measured_once_for_all_analyses_of_a_prompt_and_anew_for_another_m
         handle.remove()
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_an_engine_measures_it_once_for_all_jobs_on_a_prompt_and_anew_for_another_one() -> None:
     lm, _, _ = case("gpt2", torch.bfloat16)
     known, passes = MeasuredMetrics(), list[int]()

@@ -208,7 +208,7 @@ def switched(lm: LanguageModel) -> None:
 
 
 def hooked(lm: LanguageModel) -> None:
-    lm.anatomy.layers[0].register_forward_hook(lambda _m, _a, out: out)
+    lm.anatomy.embedding.register_forward_hook(lambda _m, _a, out: out)
 
 
 def attends_otherwise(lm: LanguageModel) -> None:
@@ -283,6 +283,7 @@ def test_the_engine_runs_the_prompt_once_for_all_that_is_asked_of_it(tmp_path: P
     assert worker.runs is None  # nothing of the model before stands beside the next one
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_the_metrics_run_attends_by_the_kernels_of_the_rows_that_are_held_against_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -34,6 +34,7 @@ _SPIKES = (
     4  # dimensions a position: behind a norm each is about sqrt(d_model / 4), 14 for GPT-2's 768
 )
 _HEIGHT = 30.0  # times the largest number there
+_FEWER = 3
 NUDGE = 32.0  # times the tolerance: well above rounding, far below what makes an outlier of a token
 
 
@@ -110,7 +111,8 @@ def beside_others(
 def depends_on_later(
     anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor, noise: Noise
 ) -> bool:
-    """Whether later tokens change how earlier positions of ``ids`` [1, pos] are computed.
+    """Whether later tokens change how earlier positions of ``ids`` [1, pos] are computed, or that they are
+    there at all.
 
     Raises ``NotALanguageModel`` for a model that looks at them.
     """
@@ -118,7 +120,8 @@ def depends_on_later(
     other[0, -1] = (other[0, -1] + 1) % min(anatomy.d_vocab, 1000)
     spiked = _with_last(anatomy, other, _spiked)
     if same_within_rounding(spiked[:-1], clean[:-1], noise):
-        return False
+        shorter = plain_logits(anatomy, ids[:, :-_FEWER])[0]
+        return not same_within_rounding(shorter, clean[:-_FEWER], noise)
     size = NUDGE * TOLERANCE[clean.dtype]
     nudged = _with_last(anatomy, ids, lambda value: value * (1 + size))
     if same_within_rounding(nudged[:-1], clean[:-1], Noise(parts=noise.parts)):

@@ -18,6 +18,7 @@ import torch
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.as_opened import may_look_at_places
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.division import device_of
@@ -67,8 +68,7 @@ __all__ = [
     "with_final_norm",
 ]
 
-_TOKENS = 8
-_NUDGED = 0.1  # of a number's own size
+_TOKENS, _NUDGED = 8, 0.1  # the latter of a number's own size
 
 
 @torch.no_grad()
@@ -120,6 +120,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
     replays, reuse = (False, False)
     if lens and not alone:
         replays, reuse = replay_agrees(anatomy, both, noise, whole=not causal)
+    whole = may_look_at_places(anatomy.layers)
     refuse_filling_up(anatomy, ids[:, 1:])
     prompts = ProofPrompts(ids, donor_ids, clean, donor, noise, alone)
     kinds = kinds_of_layers(anatomy)
@@ -129,10 +130,10 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
     _refuse_other_runs(anatomy, ids, clean, noise)
     no_pattern = why_no_pattern(anatomy, ids, by_layer)
-    one_query = replays and one_query_agrees(anatomy, calls, noise.elsewhere, reuse)
+    one_query = replays and not whole and one_query_agrees(anatomy, calls, noise.elsewhere, reuse)
     return Verified(
         "replay" if replays else "hooks",
-        reuse,
+        reuse and not whole,
         sites,
         lens,
         layer_notes(
