@@ -147,6 +147,7 @@ def _counted(lm: LanguageModel) -> Iterator[dict[str, int]]:
             handle.remove()
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_what_an_edit_does_not_touch_is_not_run_again() -> None:
     lm = strips_lm("bart", torch.float64)
     prompt = make_prompt(lm, TEXT)
@@ -163,6 +164,7 @@ def test_what_an_edit_does_not_touch_is_not_run_again() -> None:
     assert counts == {"E1 MLP": 2, "D0 MLP": 3, "D1 MLP": 3}
 
 
+@pytest.mark.usefixtures("changed_on_purpose")
 def test_keys_and_values_of_clean_states_are_made_once() -> None:
     lm = strips_lm("bart", torch.float64)
     prompt = make_prompt(lm, TEXT)
