@@ -124,7 +124,8 @@ def evaluate(
     def step(done: int, *, trial: bool = False) -> int:
         """How many rows of ``order`` a step takes from there on."""
         if laid:
-            return size.rows_laid([first(i) for i in order[done:]], stop, trial=trial)
+            of_these = order[done : done + size.tokens]  # of a token each there are no more
+            return size.rows_laid([first(i) for i in of_these], stop, trial=trial)
         return size.rows(first(order[done]), stop, trial=trial)
 
     with large_blocks_reused(size.largest_block(len(order) * a_row, a_row)):

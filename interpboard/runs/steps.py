@@ -81,7 +81,7 @@ class StepSize:
         """Likewise of rows that lie end to end, each from its own of ``firsts`` on. Those of one first
         position bring the keys and values before it together, and each a whole row to the last layer."""
         tokens = min(self.least, self.tokens) if trial else self.tokens
-        until = np.cumsum([stop - first for first in firsts[:tokens]])
+        until = np.cumsum([stop - first for first in firsts])
         fitting = int(np.searchsorted(until, tokens, side="right"))
         return max(1, min(fitting, self.most_reused // stop))
 
