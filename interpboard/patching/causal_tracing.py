@@ -70,9 +70,9 @@ def causal_trace(
     window = 1 if state == "resid" else window
     begin = 0 if lm.verified.whole_prompt else positions[0]
     there = [positions_at(lm, prompt, site, layer) for layer in range(lm.anatomy.n_layers)]
-    found = _Samples(axes, samples, metric, watch, there)
-    found.effects[:, :, :begin] = 0.0
-    found.effects[:, _unread(lm, found.effects[0], metric.info.position, window)] = 0.0
+    known = _unread(lm, len(prompt.tokens), metric.info.position, window)
+    known[:, :begin] = True
+    found = _Samples(axes, samples, metric, watch, known, there)
     found.measure(lm, prompt, noised, site, window)
     effects, corrupted = found.effects, found.corrupted
     total = metric.apart(metric.baseline, float(corrupted.mean()))
@@ -97,21 +97,22 @@ def causal_trace(
     )
 
 
-def _unread(lm: LanguageModel, cells: np.ndarray, position: int, window: int) -> np.ndarray:
-    """Of ``cells`` [layer, token] those whose state the metric at ``position`` cannot see: behind it, and of
-    the last layer's output anywhere else. None where the head may read other positions."""
-    layer, at = np.indices(cells.shape)
+def _unread(lm: LanguageModel, length: int, position: int, window: int) -> np.ndarray:
+    """[layer, token]: whether the metric at ``position`` cannot see the state there: behind it, and of the
+    last layer's output anywhere else. Nowhere where the head may read other positions."""
+    shape = lm.anatomy.n_layers, length
     if lm.verified.whole_prompt or lm.anatomy.reads_all:
-        return np.zeros(cells.shape, dtype=bool)
-    last_alone = np.maximum(0, layer - window // 2) == len(cells) - 1
+        return np.zeros(shape, dtype=bool)
+    layer, at = np.indices(shape)
+    last_alone = np.maximum(0, layer - window // 2) == lm.anatomy.n_layers - 1
     return (at > position) | (last_alone & (at != position))
 
 
 class _Samples:
     """What is known so far: ``effects`` [sample, layer, token] and the ``corrupted`` metric [sample].
 
-    ``there`` [layer]: the positions at which it has the state; the others stay empty. An effect that is known
-    beforehand is put there before ``measure``.
+    ``known`` [layer, token]: where putting back does nothing, so that the effect is 0. ``there`` [layer]: the
+    positions at which it has the state; the others stay empty.
     """
 
     def __init__(
@@ -120,14 +121,16 @@ class _Samples:
         samples: int,
         metric: Metric,
         watch: Watch,
+        known: np.ndarray,
         there: Sequence[range],
     ) -> None:
         self.axes, self.metric, self.watch = axes, metric, watch
         self.effects = np.full((samples, *(len(axis.labels) for axis in axes)), np.nan)
-        self.missing = np.array(
+        missing = np.array(
             [[at not in here for at in range(self.effects.shape[2])] for here in there]
         )
-        self.asked = np.empty(0, dtype=int)
+        self.effects[:, known & ~missing] = 0.0
+        self.asked = np.flatnonzero(~(known | missing))  # layer by layer
         self.corrupted = np.full(samples, np.nan)
 
     def measure(
@@ -139,9 +142,6 @@ class _Samples:
         window: int,
     ) -> None:
         """Fill in every sample, a portion of the rows at a time: what is kept of each is large."""
-        self.effects[:, self.missing] = np.nan
-        # Cells, layer by layer.
-        self.asked = np.flatnonzero(np.isnan(self.effects[0]) & ~self.missing)
         rows = (*CLEAN, *noised)
         most = rows_of_a_recording(lm, len(prompt.token_ids))
         cells: list[Counterfactual] = []

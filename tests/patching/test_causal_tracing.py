@@ -62,7 +62,8 @@ def test_states_that_nothing_reads_are_not_put_back_and_their_effect_is_none(
     options: dict[str, Any] = {"subject": (1, 2), "state": state, "window": window, "samples": 2}
     monkeypatch.setattr(causal_tracing, "evaluate", heard)
     found = causal_trace(lm, prompt, metric, **options).values
-    monkeypatch.setattr(causal_tracing, "_unread", lambda _lm, cells, *_: cells > np.inf)
+    nowhere = np.zeros(found.shape, dtype=bool)
+    monkeypatch.setattr(causal_tracing, "_unread", lambda *_: nowhere.copy())
     everywhere = causal_trace(lm, prompt, metric, **options).values
     np.testing.assert_allclose(found, everywhere, rtol=0, atol=1e-12)
     last_alone = window == 1 or state == "resid"
