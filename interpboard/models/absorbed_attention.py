@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from interpboard.models.calls import LayerCall
+from interpboard.models.calls import MASK, LayerCall
 from interpboard.models.faster_parts import has_a_forward_of_its_own
 from interpboard.models.layer_caches import KeysValues
 from interpboard.models.module_hooks import standing_in
@@ -60,7 +60,7 @@ def keys_and_values_from(attention: nn.Module, normed: torch.Tensor) -> KeysValu
 
 
 def _sees_all(call: LayerCall, position: int) -> bool:
-    mask = call.arguments.get("attention_mask")
+    mask = call.arguments.get(MASK)
     if mask is None:
         return True
     if not isinstance(mask, torch.Tensor) or mask.dim() != 4:

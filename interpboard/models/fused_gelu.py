@@ -33,9 +33,9 @@ FusedNames = tuple[str, str] | None
 is known to be followed so."""
 _FEWEST = 64  # rows: of fewer both are over before the kernel is found
 _AS_IT_LIES = 1 << 18  # numbers of a transposed weight: larger ones take twice as long
-_PIECE = 1 << 17  # numbers a thread: two pieces stay in its cache
-_TWICE = 2 * math.sqrt(2 / math.pi)  # (1 + tanh u) / 2 is sigmoid 2u
-_CUBE = 0.044715
+_PIECE = 1 << 17  # numbers a thread: two or three pieces stay in its cache
+GELU_TWICE = 2 * math.sqrt(2 / math.pi)  # (1 + tanh u) / 2 is sigmoid 2u
+GELU_CUBE = 0.044715
 
 
 def pair_of(layer: nn.Module, names: FusedNames) -> tuple[nn.Module, nn.Module] | None:
@@ -57,19 +57,24 @@ def fused(linear: nn.Module, activation: nn.Module, fewest: int | None = None) -
         yield both
 
 
+def rows_a_piece(values: torch.Tensor) -> int:
+    """How many rows of ``values`` [row, out] stay in the cache while they are gone over several times."""
+    return max(1, _PIECE * torch.get_num_threads() // values.shape[-1])
+
+
 def gelu_in_place(values: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """The tanh GELU of ``values`` [row, out] plus ``bias`` [out], of float32, put in their place.
 
     x · sigmoid(2u) is x · (1 + tanh u) / 2, and no number is lost where tanh is all but −1.
     """
-    rows = max(1, _PIECE * torch.get_num_threads() // values.shape[-1])
+    rows = rows_a_piece(values)
     beside = torch.empty_like(values[:rows])
-    twice = values.new_tensor(_TWICE)
+    twice = values.new_tensor(GELU_TWICE)
     for some in values.split(rows):
         share = beside[: len(some)]
         if bias is not None:
             some.add_(bias)
-        torch.addcmul(twice, some, some, value=_TWICE * _CUBE, out=share)
+        torch.addcmul(twice, some, some, value=GELU_TWICE * GELU_CUBE, out=share)
         some.mul_(share.mul_(some).sigmoid_())
     return values
 

@@ -11,10 +11,8 @@ from typing import Any
 
 import torch
 
-from interpboard.models.calls import ALIBI, LayerCall
+from interpboard.models.calls import ALIBI, MASK, LayerCall
 from interpboard.models.tree_calls import closed
-
-_MASK = "attention_mask"
 
 
 class Apart(Exception):
@@ -50,7 +48,7 @@ def _joined(name: str, values: Sequence[Any], sizes: Sequence[int], nodes: int) 
         return tuple(_joined("", part, sizes, nodes) for part in parts)
     if not isinstance(first, torch.Tensor):
         return first  # each has it of the same recorded call
-    if name == _MASK:
+    if name == MASK:
         return torch.cat([_filled_mask(each, nodes) for each in values])
     if name == ALIBI:  # [head, 1, node]
         return torch.cat(

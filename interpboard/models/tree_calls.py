@@ -15,13 +15,11 @@ import torch
 from torch import nn
 
 from interpboard.models.absorbed_attention import is_plain, keys_and_values_from
-from interpboard.models.calls import ALIBI, CACHES, LayerCall, hidden_of
+from interpboard.models.calls import ALIBI, CACHES, MASK, LayerCall, hidden_of
 from interpboard.models.crossing import to_device
 from interpboard.models.faster_parts import products_are_faster
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import EnoughSeen, KeysValues, Prefix, StoppingCache
-
-_MASK = "attention_mask"
 
 
 def tree_call(
@@ -36,7 +34,7 @@ def tree_call(
     def argument(name: str, value: Any) -> Any:
         if name in CACHES:
             return None
-        if name == _MASK:
+        if name == MASK:
             return _mask(value, rows, positions, seen.to(call.device))
         if isinstance(value, tuple):
             return tuple(argument("", each) for each in value)
@@ -53,7 +51,7 @@ def tree_call(
         raise ValueError(f"what of {name} {tuple(value.shape)} belongs to a token is not known")
 
     arguments = {name: argument(name, value) for name, value in call.arguments.items()}
-    arguments.setdefault(_MASK, _mask(None, rows, positions, seen.to(call.device)))
+    arguments.setdefault(MASK, _mask(None, rows, positions, seen.to(call.device)))
     return LayerCall(call.layer, _of_nodes(call.hidden, rows, positions), arguments)
 
 
@@ -99,7 +97,7 @@ def keys_and_values_of(
         base = torch.zeros(len(hidden), dtype=torch.long, device=call.device)
         return keys_and_values_from(attention, call.given_to(attention, hidden, base, 0))
     cache = StoppingCache()
-    arguments = {**call.arguments, _MASK: _expanded(call.arguments[_MASK], len(hidden))}
+    arguments = {**call.arguments, MASK: _expanded(call.arguments[MASK], len(hidden))}
     try:
         call.layer(hidden, **{**arguments, call.cache_argument(): cache})
     except EnoughSeen:
@@ -116,7 +114,7 @@ def called_at(
     (``partial_layer``). A node's own come with it, so that it does not look at those in ``made``.
     """
     nodes, attending = call.hidden.shape[1], len(made[0])
-    mask: torch.Tensor = call.arguments[_MASK]
+    mask: torch.Tensor = call.arguments[MASK]
     ends = to_device(ends, mask.device)
     at_nodes = mask[..., ends, :]
     own = torch.eye(len(ends), dtype=torch.bool, device=mask.device)
@@ -130,13 +128,13 @@ def called_at(
     arguments = {
         name: _at(value, ends, nodes)
         for name, value in call.arguments.items()
-        if name not in (_MASK, ALIBI)
+        if name not in (MASK, ALIBI)
     }
     alibi: torch.Tensor | None = call.arguments.get(ALIBI)
     if alibi is not None:  # of the keys: all nodes, and the ends behind them
         of_keys = torch.cat([alibi, alibi[..., ends.to(alibi.device)]], -1)
         arguments[ALIBI] = of_keys.repeat(max(1, attending), 1, 1)
-    arguments[_MASK] = _expanded(torch.cat(parts, -1), attending)
+    arguments[MASK] = _expanded(torch.cat(parts, -1), attending)
     arguments[call.cache_argument()] = Prefix(*made)
     return hidden_of(call.layer(hidden, **arguments))
 

@@ -12,7 +12,6 @@ gradient. ``proof.whole_layers`` holds value and gradient against the layer itse
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -34,6 +33,7 @@ from interpboard.models.faster_parts import (
     products_are_faster,
 )
 from interpboard.models.finite import Tally
+from interpboard.models.fused_gelu import GELU_CUBE, GELU_TWICE, rows_a_piece
 from interpboard.models.module_hooks import standing_in
 
 Hear = Callable[[torch.Tensor], None]
@@ -43,9 +43,6 @@ _OWN = {f"{_MODULE}.{name}" for name in (_CLASS, "GPT2Attention", "GPT2MLP")}
 _KNOWN = (nn.LayerNorm, Conv1D, nn.Dropout)
 _WIDE = (torch.float32, torch.float64)
 _IGNORED = ("use_cache", "cache_position", "position_ids", "output_attentions")
-_PIECE = 1 << 17  # numbers a thread: three pieces stay in its cache
-_TWICE = 2 * math.sqrt(2 / math.pi)  # (1 + tanh u) / 2 is sigmoid 2u
-_CUBE = 0.044715
 
 
 @contextmanager
@@ -235,13 +232,13 @@ def gelu_and_slope(values: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     With s the sigmoid of 2u and y = 2 u' x they are x s and s (1 + y (1 − s)): one exponential for both.
     """
     slope = torch.empty_like(values)
-    rows = max(1, _PIECE * torch.get_num_threads() // values.shape[-1])
+    rows = rows_a_piece(values)
     beside = torch.empty_like(values[:rows])
-    once, less = values.new_tensor(_TWICE), values.new_tensor(-2 * _TWICE)
+    once, less = values.new_tensor(GELU_TWICE), values.new_tensor(-2 * GELU_TWICE)
     for some, share in zip(values.split(rows), slope.split(rows), strict=True):
         y = beside[: len(some)]
         some.add_(bias)
-        torch.addcmul(once, some, some, value=_TWICE * _CUBE, out=share)  # 2u / x
+        torch.addcmul(once, some, some, value=GELU_TWICE * GELU_CUBE, out=share)  # 2u / x
         torch.add(less, share, alpha=3, out=y).mul_(some)
         share.mul_(some).sigmoid_()
         some.mul_(share)

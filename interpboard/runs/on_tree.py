@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -206,8 +205,10 @@ class _TreeBatch(Batch):
         call = self.run.calls[-1]
         attending = len(hidden) - len(joining)
         # Before any edit is made in the layer: all of them lie behind its attention.
-        made = partial(keys_and_values_of, attention=_linear_attention(self.run))
-        self._made = made(call, hidden[:attending]) if attending else None
+        self._made = None
+        if attending:
+            attention = _linear_attention(self.run)
+            self._made = keys_and_values_of(call, hidden[:attending], attention)
         self.only_ends = True
         ends = to_device(self.ends, hidden.device)
         return self._layer(len(self.run.calls) - 1, hidden[:, ends], joining, 0)

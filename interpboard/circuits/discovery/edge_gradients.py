@@ -15,11 +15,11 @@ import torch
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator, ExampleBatch
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.frozen import frozen
 from interpboard.models.module_hooks import on_input
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing, require_finite
-from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.steps import layers_are_recomputed
 
 _ABOUT = "The gradient of the circuit's behaviour"

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from interpboard.models.frozen import frozen
 from interpboard.models.language_model import LanguageModel
-from interpboard.runs.gradients.embeddings import frozen
 
 Written = tuple[int, Callable[[], torch.Tensor]]
 """The first sender, and what makes the changes [sender, batch, pos, d_model] that it and the next write."""

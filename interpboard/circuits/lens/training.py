@@ -22,13 +22,13 @@ from interpboard.circuits.lens.unfinished import STATE, BegunTraining
 from interpboard.circuits.neurons.corpora import corpus_files, corpus_fingerprint, windows
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.models.fingerprints import Origin
+from interpboard.models.frozen import frozen
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import require_room_for_tokens
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import residual_to_logits, run_body
 from interpboard.results import LabelledArray, PromptInfo
 from interpboard.runs.finite import refusing, require_finite
-from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import text_prefix
 from interpboard.runs.steps import bytes_of_a_layer, fullest_device

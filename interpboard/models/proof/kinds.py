@@ -3,9 +3,8 @@
 Two layers are of one kind if all their modules have the same classes, the same shapes and formats of
 parameters, and the same settings (a sliding window, whether there is rotary embedding, the type that the
 layer calls itself), the layer's own number left out, and by what attention scales, which what stands in for
-it reads. A layer with hooks of others in it, or with a
-``forward`` that somebody put into it, is one of its own: two that were written alike may have been given
-other numbers.
+it reads. A layer with hooks of others in it, or with a ``forward`` that somebody put into it, is one of its
+own: two that were written alike may have been given other numbers.
 """
 
 from __future__ import annotations
@@ -63,7 +62,5 @@ def _class(module: nn.Module) -> type:
 
 def _is_more_than_its_class(module: nn.Module) -> bool:
     own = vars(module).get("forward")
-    moves_weights = is_of(own, "accelerate.")
-    return bool(module._forward_hooks or module._forward_pre_hooks) or not (
-        own is None or moves_weights
-    )
+    put = own is not None and not is_of(own, "accelerate.")  # which moves weights to and fro
+    return put or bool(module._forward_hooks or module._forward_pre_hooks)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall
+from interpboard.models.frozen import frozen
 from interpboard.models.proof.rounding import Noise, differs, same_within_rounding
 from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.whole_layers import (
@@ -30,7 +30,7 @@ def whole_layers_agree(
 ) -> bool:
     """Whether each of ``layers`` in one piece gives what it gives by its modules, and the gradient; and the
     model's last so at one position. On the recorded row beside one that is another."""
-    with _frozen(anatomy.model):
+    with frozen(anatomy.model):
         if not all(may_be_whole(anatomy.layers[layer]) for layer in layers):
             return False
         try:
@@ -95,15 +95,3 @@ def _same(
 
 def _unheard(_value: torch.Tensor) -> None:
     """Nobody listens to a proof."""
-
-
-@contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    free = [p for p in model.parameters() if p.requires_grad]
-    for parameter in free:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in free:
-            parameter.requires_grad_(True)

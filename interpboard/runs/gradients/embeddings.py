@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
-from torch import nn
 
 from interpboard.errors import OutOfMemory, Unsupported
 from interpboard.models.allocator import blocks_given_back
 from interpboard.models.calls import embeddings_of
 from interpboard.models.faster_parts import faster_parts
 from interpboard.models.finite import Tally
+from interpboard.models.frozen import frozen
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.module_hooks import Act
@@ -229,16 +229,3 @@ def read_at_one(lm: LanguageModel, position: int) -> AbstractContextManager[None
     if lm.verified.whole_layers and may_be_whole(lm.anatomy.layers[-1]):
         return nullcontext()  # ``hearing`` has the whole layer computed at that position
     return mlp_at(lm.anatomy.before_mlp[-1], position)
-
-
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """No parameter takes a gradient while this is open."""
-    free = [p for p in model.parameters() if p.requires_grad]
-    for parameter in free:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in free:
-            parameter.requires_grad_(True)

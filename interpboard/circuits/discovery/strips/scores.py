@@ -14,9 +14,10 @@ from interpboard.circuits.discovery.strips.activations import StripActivations
 from interpboard.circuits.discovery.strips.evaluator import StripEvaluator
 from interpboard.circuits.discovery.strips.runs import hooked, record_strips
 from interpboard.circuits.discovery.strips.wiring import StripWiring
+from interpboard.models.frozen import frozen
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing, require_finite
-from interpboard.runs.gradients.embeddings import frozen, wide
+from interpboard.runs.gradients.embeddings import wide
 from interpboard.runs.watch import Watch
 
 _ABOUT = "The gradient of the circuit's behaviour"

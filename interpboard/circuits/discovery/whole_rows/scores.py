@@ -15,11 +15,12 @@ from interpboard.circuits.discovery.flow import ReceiverFlow, SummedFlow, Writte
 from interpboard.circuits.discovery.normed_sums import norms_sums
 from interpboard.circuits.discovery.whole_rows.evaluator import RowEvaluator
 from interpboard.circuits.discovery.whole_rows.wiring import RowWiring
+from interpboard.models.frozen import frozen
 from interpboard.models.module_hooks import on_input
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing, require_finite
-from interpboard.runs.gradients.embeddings import frozen, wide
+from interpboard.runs.gradients.embeddings import wide
 from interpboard.runs.watch import Watch
 
 _ABOUT = "The gradient of the circuit's behaviour"
